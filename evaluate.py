@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Test a checkpoint, tag by tag: python evaluate.py checkpoint.pkl"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from theanoish.backend import BACKENDS, DEFAULT_BACKEND
+from theanoish.dataset import SPLITS
+from theanoish.errors import InputError
+from theanoish.evaluation import Evaluation, evaluate, write_csv, write_json
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="checkpoint.pkl of a run folder")
+    parser.add_argument("--data", type=Path, help="HDF5 data set (default: the one it was trained on)")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
+    parser.add_argument("--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help=f"default: {DEFAULT_BACKEND}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all scores as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table of tags as CSV")
+    return parser, parser.parse_args(arguments)
+
+
+def report(evaluation: Evaluation) -> str:
+    """The table of tags and the means as text."""
+    values = evaluation.as_dict()
+    lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
+    for row in values["tags"]:
+        auc, precision = number(row["auc"]), number(row["average_precision"])
+        lines.append(f"{row['tag']:<20} {auc:>7} {precision:>7} {row['positives']:>10}")
+    means = f"{number(values['mean_auc']):>7} {number(values['mean_average_precision']):>7}"
+    lines += [f"{'mean':<20} {means}", ""]
+    if values["undefined_tags"]:
+        lines.append(
+            f"left out of the means, having no positive or no negative clip: {', '.join(values['undefined_tags'])}"
+        )
+    lines.append(
+        f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of split "
+        f"{values['split']} ({values['clips_kept']} clips kept)"
+    )
+    lines.append(
+        f"mean AUC on clips by artists not heard in training: {number(values['artist_filtered_mean_auc'])} "
+        f"({values['artist_filtered_clips']} clips)"
+    )
+    if values["paper_auc"] is not None:
+        lines.append(f"the paper's mean test AUC for these settings, on MagnaTagATune: {values['paper_auc']:.4f}")
+    return "\n".join(lines)
+
+
+def number(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser, args = parse(arguments)
+    try:
+        evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend)
+        if args.json:
+            write_json(args.json, evaluation)
+        if args.csv:
+            write_csv(args.csv, evaluation)
+    except InputError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    print(report(evaluation))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

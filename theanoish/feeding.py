@@ -1,0 +1,104 @@
+"""Bringing minibatches to the compiled updates: read ahead from the file, or cut on the device from resident clips."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+from pytensor.tensor.variable import TensorVariable
+
+from theanoish.backend import hold_on_device
+from theanoish.dataset import Windows
+from theanoish.sampling import draw_examples
+from theanoish.settings import Settings
+
+_BUFFERS = 3  # one in use, two being read ahead
+
+
+class ReadAhead:
+    """Reads the windows of coming updates from the file in a thread of its own, while updates are computed.
+
+    Memory is three blocks of windows, whatever the size of the file.
+
+    Parameters
+    ----------
+    windows : Windows
+        Of the training clips.
+    labels : uint8 array (clips, tags)
+    settings : Settings
+    """
+
+    def __init__(self, windows: Windows, labels: NDArray[np.uint8], settings: Settings) -> None:
+        self._windows, self._labels, self._settings = windows, labels, settings
+
+    def graph_inputs(self, blocks: list[TensorVariable]) -> tuple[list[TensorVariable], dict[Any, Any]]:
+        """Inputs and givens of the compiled function, for symbolic blocks of windows and labels."""
+        return blocks, {}
+
+    def blocks(self, updates: list[range]) -> Iterator[list[NDArray[Any]]]:
+        """Windows and labels of each range of updates, (updates, minibatch, ...); overwritten three blocks later."""
+        longest = max(map(len, updates))
+        shape = (longest, self._settings.minibatch, *self._windows.shape)
+        buffers = [np.empty(shape, self._windows.dtype) for _ in range(min(_BUFFERS, len(updates)))]
+        with ThreadPoolExecutor(1) as reader:
+            ahead: deque[Future[list[NDArray[Any]]]] = deque()
+            try:
+                for i, block in enumerate(updates):
+                    ahead.append(reader.submit(self._read, block, buffers[i % _BUFFERS]))
+                    if len(ahead) == _BUFFERS:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                reader.shutdown(cancel_futures=True)
+
+    def _read(self, updates: range, buffer: NDArray[Any]) -> list[NDArray[Any]]:
+        clips, offsets = _examples(self._windows, self._settings, updates)
+        block = buffer[: len(updates)]
+        self._windows.read(clips, offsets, block.reshape(-1, *self._windows.shape))
+        return [block, self._labels[clips].reshape(*block.shape[:2], -1)]
+
+
+class Resident:
+    """Holds all training clips on the device and cuts windows there, so that an update takes two indices an example.
+
+    Parameters
+    ----------
+    windows : Windows
+        Of the training clips.
+    labels : uint8 array (clips, tags)
+    settings : Settings
+    """
+
+    def __init__(self, windows: Windows, labels: NDArray[np.uint8], settings: Settings) -> None:
+        self._windows, self._settings = windows, settings
+        self._clips = pytensor.shared(np.zeros((1,) * (1 + len(windows.shape)), windows.dtype))
+        self._labels = pytensor.shared(np.zeros((1, 1), np.uint8))
+        hold_on_device(self._clips, windows.read_whole_clips())
+        hold_on_device(self._labels, labels)
+
+    def graph_inputs(self, blocks: list[TensorVariable]) -> tuple[list[TensorVariable], dict[Any, Any]]:
+        """Inputs and givens of the compiled function, for symbolic blocks of windows and labels."""
+        windows, labels = blocks
+        shape = windows.type.shape[:2]  # (updates, minibatch)
+        clips = pt.tensor("clips", shape=shape, dtype="int32")
+        offsets = pt.tensor("offsets", shape=shape, dtype="int32")
+        times = offsets[:, :, None] + pt.arange(self._windows.shape[0], dtype="int32")
+        cut = pt.specify_shape(self._clips[clips[:, :, None], times], windows.type.shape)
+        return [clips, offsets], {windows: cut, labels: pt.specify_shape(self._labels[clips], labels.type.shape)}
+
+    def blocks(self, updates: list[range]) -> Iterator[list[NDArray[Any]]]:
+        """Clips and offsets of each range of updates, int32 (updates, minibatch)."""
+        for block in updates:
+            examples = _examples(self._windows, self._settings, block)
+            yield [a.astype(np.int32).reshape(len(block), -1) for a in examples]
+
+
+def _examples(windows: Windows, settings: Settings, updates: range) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    first, count = updates.start * settings.minibatch, len(updates) * settings.minibatch
+    clips, chosen = draw_examples(windows.choices, settings.seed, first, count)
+    return clips, windows.training_offsets(chosen)

@@ -1,0 +1,64 @@
+"""Which windows each update sees: a pure function of the seed and the number of the update.
+
+Nothing here holds a state, so a run that resumes at any update, on any backend, draws what it would have drawn.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+# One independent stream of random numbers for each purpose.
+_ORDER, _DROPOUT = 1, 2
+
+
+def draw_examples(
+    choices: NDArray[np.int64], seed: int, first: int, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw training examples: clips without replacement within an epoch, each with one of its windows.
+
+    Parameters
+    ----------
+    choices : int64 array (clips,)
+        Windows to choose from in each clip.
+    seed : int
+    first, count : int
+        Number of the first example, counted over the whole training, and how many.
+
+    Returns
+    -------
+    clips, windows : int64 arrays (count,)
+        Row in `choices`, and which of its windows, 0 to ``choices[row] - 1``.
+    """
+    epoch, begin = divmod(first, len(choices))
+    epochs = range(epoch, (first + count - 1) // len(choices) + 1)
+    examples = np.concatenate([_draw_epoch(choices, seed, epoch) for epoch in epochs], axis=1)
+    clips, windows = examples[:, begin : begin + count]
+    return clips, windows
+
+
+def _draw_epoch(choices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+    generator = np.random.default_rng([seed, _ORDER, epoch])
+    clips = generator.permutation(len(choices))
+    return np.stack([clips, generator.integers(choices[clips])])
+
+
+def draw_masks(shape: tuple[int, int], rate: float, seed: int, first: int, count: int) -> NDArray[np.uint8]:
+    """Draw the dropout masks of `count` updates from update `first` on.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Minibatch, and units that dropout may drop.
+    rate : float
+        Probability that a unit is dropped.
+    seed, first, count : int
+
+    Returns
+    -------
+    uint8 array (count, minibatch, units)
+        1 where a unit is kept.
+    """
+    masks = np.empty((count, *shape), np.uint8)
+    for mask, update in zip(masks, range(first, first + count), strict=True):
+        generator = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, update, _DROPOUT]))
+        mask[:] = generator.random(shape, np.float32) >= rate
+    return masks
