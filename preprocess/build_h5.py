@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Make the HDF5 data set that train.py and evaluate.py read from MagnaTagATune's audio files and tables."""
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from theanoish.annotations import SPLIT_ORDER
+from theanoish.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build
+from theanoish.demo import make_demo
+from theanoish.download import download, join_and_unpack
+from theanoish.errors import InputError
+from theanoish.interrupt import StopRequest
+from theanoish.storage import REPRESENTATIONS
+
+DEFAULT_SOURCE = Path("data/magnatagatune")
+DEMO_SOURCE = Path("data/demo")
+LISTED = 10
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--source", type=Path, help=f"folder of the data set (default: {DEFAULT_SOURCE}, or {DEMO_SOURCE} with --demo)"
+    )
+    parser.add_argument("--output", type=Path, help="HDF5 file (default: the source folder's name with .h5, beside it)")
+    parser.add_argument(
+        "--representations",
+        nargs="+",
+        choices=("all", *REPRESENTATIONS),
+        default=["raw", "mel_256_256"],
+        metavar="NAME",
+        help=f"any of {', '.join(REPRESENTATIONS)}, or all (default: raw mel_256_256)",
+    )
+    parser.add_argument(
+        "--clips", choices=("all", "tagged"), default="all", help="all, or those with a tag of the 50 (default: all)"
+    )
+    parser.add_argument("--allow-missing", action="store_true", help="accept that audio files are missing")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
+    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: %(default)s, the cores)")
+    origin = parser.add_mutually_exclusive_group()
+    origin.add_argument("--download", action="store_true", help="fetch the official files into the source folder first")
+    origin.add_argument("--demo", action="store_true", help="compose a small data set in the source folder first")
+    args = parser.parse_args(arguments)
+    if args.workers < 1:
+        parser.error(f"argument --workers: must be 1 or more, not {args.workers}")
+    return parser, args
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def build_settings(args: argparse.Namespace) -> BuildSettings:
+    source = args.source or (DEMO_SOURCE if args.demo else DEFAULT_SOURCE)
+    wanted = REPRESENTATIONS if "all" in args.representations else args.representations
+    return BuildSettings(
+        source=source,
+        output=args.output or source.with_name(f"{source.resolve().name}.h5"),
+        representations=tuple(name for name in REPRESENTATIONS if name in wanted),
+        clips=args.clips,
+        allow_missing=args.allow_missing,
+        overwrite=args.overwrite,
+        workers=args.workers,
+    )
+
+
+@contextmanager
+def shown(stop: StopRequest, stage: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes done, as a callback that also stops the work where that was asked for."""
+    with tqdm(desc=stage, unit="B", unit_scale=True, unit_divisor=1000) as bar:
+
+        def progress(done: int, total: int) -> None:
+            if stop.requested:
+                raise BuildStopped
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
+    """Bring what --demo or --download ask for, and unpack the official parts."""
+    if args.demo:
+        with shown(stop, "composing") as progress:
+            make_demo(source, progress=progress, workers=args.workers)
+    if args.download:
+        with shown(stop, "downloading") as progress:
+            download(source, progress=progress)
+    if (source / "mp3.zip.001").exists():
+        with shown(stop, "unpacking") as progress:
+            join_and_unpack(source, progress=progress)
+    if not source.is_dir():
+        raise InputError(
+            f"{source}: no such folder; put MagnaTagATune there, name its place with --source, fetch it with "
+            "--download, or try --demo"
+        )
+
+
+def build_with_bar(settings: BuildSettings, stop: StopRequest) -> Summary:
+    with tqdm(unit=" clips") as bar:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if bar.desc != f"{stage}: ":
+                bar.reset(total)
+                bar.n = bar.initial = bar.last_print_n = done - 1  # an earlier run's clips say nothing of the speed
+                bar.set_description(stage)
+            bar.update(done - bar.n)
+
+        return build(settings, stop, progress)
+
+
+def print_summary(settings: BuildSettings, summary: Summary, seconds: float) -> None:
+    for clip in summary.left_out:
+        if clip.kind not in ("missing", "untagged"):
+            print(f"left out ({clip.kind}): clip {clip.id}, {clip.path}: {clip.reason}")
+    for number, path, samples in summary.odd_lengths[:LISTED]:
+        print(f"length: clip {number}, {path}: {samples} samples, not {USUAL_SAMPLES}")
+    if summary.odd_lengths:
+        print(
+            f"length: {len(summary.odd_lengths)} clips are not {USUAL_SAMPLES} samples long; kept at their own length"
+        )
+    splits = ", ".join(f"{summary.clips.get(split, 0)} {split}" for split in SPLIT_ORDER)
+    print(f"clips: {sum(summary.clips.values())} ({splits}), {summary.tags} tags")
+    kinds = Counter(clip.kind for clip in summary.left_out)
+    print(f"left out: {', '.join(f'{count} {kind}' for kind, count in kinds.items()) or 'none'}")
+    resumed = f" ({summary.resumed} clips by an earlier run)" if summary.resumed else ""
+    print(f"read: {summary.read} clips in {seconds:.1f} s, {summary.read / seconds:.1f} clips/s{resumed}")
+    size = settings.output.stat().st_size / 1e9
+    print(f"written: {settings.output}, {size:.2f} GB: {', '.join(settings.representations)}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser, args = parse(arguments)
+    settings = build_settings(args)
+    try:
+        with StopRequest() as stop:
+            fill(settings.source, args, stop)
+            begun = time.perf_counter()
+            summary = build_with_bar(settings, stop)
+            seconds = time.perf_counter() - begun
+    except InputError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except (BuildStopped, KeyboardInterrupt):
+        print("stopped; the same command continues where it stopped", file=sys.stderr)
+        return 130
+    print_summary(settings, summary, seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

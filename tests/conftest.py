@@ -1,0 +1,51 @@
+"""A data set in MagnaTagATune's own form, small and generated, to build from in tests."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+INFO_COLUMNS = [
+    "clip_id", "track_number", "title", "artist", "album", "url", "segmentStart", "segmentEnd", "original_url",
+    "mp3_path",
+]  # fmt: skip
+TAGS = ["piano", "guitar", "slow", "never", "loud"]
+FOLDERS = "f0c19"  # not sorted by split, as in the official file
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Write a table as the official ones are: tab-separated, every value quoted, CRLF."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+
+
+def write_tables(folder: Path, paths: Sequence[str], labels: Sequence[Sequence[int]], tags: Sequence[str]) -> None:
+    """Write both tables for clips numbered from 1; each has the artist and title that its number names."""
+    clips = range(1, len(paths) + 1)
+    rows = [[i, *values, path] for i, values, path in zip(clips, labels, paths, strict=True)]
+    write_csv(folder / "annotations_final.csv", [["clip_id", *tags, "mp3_path"], *rows])
+    info = [[i, 1, f"Título {i}", f"artist {i}", "album", "", 0, 29, "", path] for i, path in enumerate(paths, 1)]
+    write_csv(
+        folder / "clip_info_final.csv", [INFO_COLUMNS, *info, [9999, 1, "unannotated", "", "", "", 0, 29, "", ""]]
+    )
+
+
+@pytest.fixture
+def make_source(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder with `clips` clips of 3.5 s each, every one of other noise."""
+
+    def make(clips: int = 10, name: str = "source") -> Path:
+        folder = tmp_path / name
+        rng = np.random.default_rng(7)
+        paths = [f"{FOLDERS[i % len(FOLDERS)]}/clip_{i + 1}.wav" for i in range(clips)]
+        for path in paths:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(folder / path, rng.integers(-9000, 9000, 56_000).astype(np.int16), 16_000)
+        labels = [[i % 2, 1, int(i % 3 == 0), 0, int(i % 3 == 0)] for i in range(clips)]
+        write_tables(folder, paths, labels, TAGS)
+        return folder
+
+    return make

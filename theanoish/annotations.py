@@ -1,0 +1,177 @@
+"""MagnaTagATune's two tables: which clip has which tags, who made it, and which split it belongs to (section 4)."""
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.errors import InputError
+
+ANNOTATIONS_FILE = "annotations_final.csv"
+CLIP_INFO_FILE = "clip_info_final.csv"
+TAGS_KEPT = 50
+SPLIT_ORDER = ("train", "validation", "test")
+SPLIT_OF_FOLDER = {folder: "train" for folder in "0123456789ab"} | {"c": "validation"} | dict.fromkeys("def", "test")
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The annotated clips, in the order of the CSV.
+
+    Attributes
+    ----------
+    ids : int64 array (clips,)
+    paths, artists, albums, titles : list of str (clips)
+        Paths are relative to the folder that holds the folders ``0`` to ``f``.
+    splits : str array (clips,)
+        "train", "validation" or "test".
+    tags : list of str
+        Every tag column, in the order of the CSV.
+    labels : uint8 array (clips, tags)
+    """
+
+    ids: NDArray[np.int64]
+    paths: list[str]
+    artists: list[str]
+    albums: list[str]
+    titles: list[str]
+    splits: NDArray[np.str_]
+    tags: list[str]
+    labels: NDArray[np.uint8]
+
+
+def read_annotations(folder: Path) -> Annotations:
+    """Read ``annotations_final.csv`` and ``clip_info_final.csv`` (or their ``.csv.gz``) of a data set.
+
+    Clips without an ``mp3_path`` are not part of the data set and are passed over.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or broken: the message names the file, the line and the field.
+    """
+    file = _find(folder, ANNOTATIONS_FILE)
+    rows = _rows(file, ("clip_id", "mp3_path"))
+    _, header = next(rows)
+    tag_columns = [i for i, name in enumerate(header) if name not in ("clip_id", "mp3_path")]
+    if not tag_columns:
+        raise InputError(f"{file}: has no tag column between 'clip_id' and 'mp3_path'")
+    id_column, path_column = header.index("clip_id"), header.index("mp3_path")
+    paths: dict[int, str] = {}
+    labels = []
+    for line, row in rows:
+        if row[path_column]:
+            clip = _clip_id(file, line, row[id_column], paths)
+            paths[clip] = _checked_path(file, line, row[path_column])
+            labels.append(_labels(file, line, row, header, tag_columns))
+    if not paths:
+        raise InputError(f"{file}: lists no clip with an 'mp3_path'")
+    info = _read_clip_info(_find(folder, CLIP_INFO_FILE), paths)
+    return Annotations(
+        ids=np.array(list(paths), np.int64),
+        paths=list(paths.values()),
+        artists=[info[clip][0] for clip in paths],
+        albums=[info[clip][1] for clip in paths],
+        titles=[info[clip][2] for clip in paths],
+        splits=np.array([SPLIT_OF_FOLDER[path[0]] for path in paths.values()]),
+        tags=[header[i] for i in tag_columns],
+        labels=np.array(labels, np.uint8),
+    )
+
+
+def most_frequent_tags(labels: NDArray[np.uint8], count: int = TAGS_KEPT) -> NDArray[np.intp]:
+    """Columns of the `count` most frequent tags, or of all that occur where they are fewer.
+
+    Parameters
+    ----------
+    labels : uint8 array (clips, tags)
+        Of all annotated clips, readable or not.
+
+    Returns
+    -------
+    int array (at most `count`,)
+        By falling number of clips, ties in the order of the columns.
+    """
+    clips = labels.sum(axis=0, dtype=np.int64)
+    order = np.argsort(-clips, kind="stable")
+    return order[clips[order] > 0][:count]
+
+
+def _find(folder: Path, name: str) -> Path:
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return file
+    raise InputError(f"{folder}: holds no {name} (nor {name}.gz), the table that comes with the data set")
+
+
+def _rows(file: Path, needed: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of the header, then of each row, every one as long as the header."""
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text, delimiter="\t")
+            header = next(reader, [])
+            _check_header(file, header, needed)
+            yield 1, header
+            for row in reader:
+                if row and len(row) != len(header):
+                    raise InputError(f"{file}, line {reader.line_num}: has {len(row)} fields, not {len(header)}")
+                if row:
+                    yield reader.line_num, row
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: is not UTF-8 text ({error})") from error
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        raise InputError(f"{file}: cannot be read as a table ({error})") from error
+
+
+def _check_header(file: Path, header: list[str], needed: Sequence[str]) -> None:
+    for name in needed:
+        if name not in header:
+            raise InputError(f"{file}, line 1: has no column '{name}'; the file must be tab-separated with a header")
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise InputError(f"{file}, line 1: has more than one column '{min(twice)}'")
+
+
+def _clip_id(file: Path, line: int, text: str, seen: dict[int, str]) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InputError(f"{file}, line {line}: 'clip_id' is {text!r}, not a whole number")
+    if int(text) in seen:
+        raise InputError(f"{file}, line {line}: 'clip_id' {text} occurs a second time")
+    return int(text)
+
+
+def _checked_path(file: Path, line: int, path: str) -> str:
+    if path[0] not in SPLIT_OF_FOLDER or path[1:2] != "/":
+        raise InputError(f"{file}, line {line}: 'mp3_path' is {path!r}; it must begin with a folder, 0 to 9 or a to f")
+    if ".." in PurePosixPath(path).parts or "\0" in path:
+        raise InputError(f"{file}, line {line}: 'mp3_path' is {path!r}, which leaves its folder")
+    return path
+
+
+def _labels(file: Path, line: int, row: list[str], header: list[str], columns: list[int]) -> list[bool]:
+    for column in columns:
+        if row[column] not in ("0", "1"):
+            raise InputError(f"{file}, line {line}: tag '{header[column]}' is {row[column]!r}; it must be 0 or 1")
+    return [row[column] == "1" for column in columns]
+
+
+def _read_clip_info(file: Path, clips: dict[int, str]) -> dict[int, tuple[str, str, str]]:
+    """Artist, album and title by clip id."""
+    rows = _rows(file, ("clip_id", "artist", "album", "title"))
+    _, header = next(rows)
+    columns = [header.index(name) for name in ("clip_id", "artist", "album", "title")]
+    info: dict[int, tuple[str, str, str]] = {}
+    for _, row in rows:
+        clip, artist, album, title = (row[i] for i in columns)
+        if clip.isascii() and clip.isdigit():
+            info[int(clip)] = (artist, album, title)
+    missing = clips.keys() - info.keys()
+    if missing:
+        raise InputError(f"{file}: has no row for clip {min(missing)} ({len(missing)} annotated clips lack theirs)")
+    return info

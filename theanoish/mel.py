@@ -1,0 +1,161 @@
+"""Log-mel spectrograms: log(1 + 10000·x) of the mel power spectrogram (section 4.1, Fig. 1a).
+
+Conventions: periodic Hann windows, no padding at the edges, so frame t covers samples t·stride to t·stride + length - 1
+as in the raw front end; samples scaled to [-1, 1); power spectra; an FFT of at least 1024 points; triangular filters on
+Slaney's mel scale, each of unit area, from 0 to 8000 Hz. These are librosa's defaults with ``center=False``.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from theanoish.settings import MEL_CHANNELS, SAMPLE_RATE
+
+COMPRESSION = 10_000
+LENGTHS_AND_STRIDES = ((1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256))  # Table 1
+SHORTEST_FFT = 1024  # at 256 points 13 of the 128 filters lie between two bins and would be empty
+FULL_SCALE = 32_768
+FRAMES_AT_A_TIME = 64  # keeps a block's spectra in the processor's cache
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What the spectrogram of windows of one length is computed with.
+
+    Attributes
+    ----------
+    window : float32 array (length,)
+    points : int
+        Of the FFT.
+    bands : list of (slice, slice, float32 array)
+        Bins, filters, and the weights (bins, filters) between them, which hold the compression and the full scale.
+    """
+
+    window: NDArray[np.float32]
+    points: int
+    bands: list[tuple[slice, slice, NDArray[np.float32]]]
+
+
+def log_mel(samples: NDArray[np.int16], length: int, stride: int) -> NDArray[np.float32]:
+    """Log-mel spectrogram of a clip.
+
+    Parameters
+    ----------
+    samples : int16 array (samples,)
+    length, stride : int
+        Samples of a window, and between the beginnings of two windows.
+
+    Returns
+    -------
+    float32 array (frames, 128)
+        Frames are ``(samples - length) // stride + 1``, none for clips shorter than a window.
+    """
+    frames = max(0, (len(samples) - length) // stride + 1)
+    output = np.empty((frames, MEL_CHANNELS), np.float32)
+    if frames == 0:
+        return output
+    tables = _tables(length)
+    windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float32), length)[::stride]
+    padded = np.zeros((FRAMES_AT_A_TIME, tables.points), np.float32)
+    for first in range(0, frames, FRAMES_AT_A_TIME):
+        block = output[first : first + FRAMES_AT_A_TIME]
+        np.multiply(windows[first : first + len(block)], tables.window, out=padded[: len(block), :length])
+        power = _power(padded[: len(block)])
+        for bins, filters, weights in tables.bands:
+            block[:, filters] = power[:, bins] @ weights
+        block += 1
+        np.maximum(block, 1, out=block)  # rounding can leave a power just below 0
+        np.log(block, out=block)
+    return output
+
+
+def log_mels(
+    samples: NDArray[np.int16], lengths_and_strides: Iterable[tuple[int, int]]
+) -> Iterator[tuple[tuple[int, int], NDArray[np.float32]]]:
+    """Several log-mel spectrograms of one clip; those of equal length share the frames that they have in common.
+
+    Yields
+    ------
+    (length, stride), float32 array (frames, 128)
+        One after the other, by rising length, so that the memory of one serves the next.
+    """
+    last = (0, 0)
+    finer = np.empty((0, MEL_CHANNELS), np.float32)
+    for length, stride in sorted(lengths_and_strides):
+        if last[0] == length and stride % last[1] == 0:
+            yield (length, stride), np.ascontiguousarray(finer[:: stride // last[1]])
+        else:
+            last, finer = (length, stride), log_mel(samples, length, stride)
+            yield last, finer
+
+
+def fft_length(length: int) -> int:
+    """Points of the FFT that defines the spectrum of windows of `length` samples."""
+    return max(SHORTEST_FFT, length)
+
+
+def mel_filters(points: int) -> NDArray[np.float64]:
+    """Triangular filters on Slaney's mel scale, each of unit area in Hz, shape (128, points // 2 + 1)."""
+    bins = np.fft.rfftfreq(points, 1 / SAMPLE_RATE)
+    edges = _mel_to_hz(np.linspace(0, _hz_to_mel(SAMPLE_RATE / 2), MEL_CHANNELS + 2))
+    low, centre, high = (edges[i : MEL_CHANNELS + i, None] for i in range(3))
+    triangles = np.maximum(0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
+    return np.asarray(triangles * 2 / (high - low))
+
+
+def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Power spectra (frames, bins) of frames (frames, points)."""
+    spectra = scipy.fft.rfft(frames)
+    power: NDArray[np.float32] = spectra.real**2
+    power += spectra.imag**2
+    return power
+
+
+@lru_cache
+def _tables(length: int) -> _Tables:
+    window = np.hanning(length + 1)[:-1].astype(np.float32)
+    points = fft_length(length)
+    filters = mel_filters(points) * (COMPRESSION / FULL_SCALE**2)
+    if 4 * length <= points:
+        return _Tables(window, points // 2, _bands(_on_coarser_grid(filters), 1))
+    return _Tables(window, points, _bands(filters, 4))
+
+
+def _bands(filters: NDArray[np.float64], count: int) -> list[tuple[slice, slice, NDArray[np.float32]]]:
+    """Neighbouring filters together, each group with the bins it needs: most weights are zero."""
+    bands = []
+    for group in np.split(np.arange(MEL_CHANNELS), count):
+        used = np.flatnonzero(filters[group].any(axis=0))
+        bins, rows = slice(int(used[0]), int(used[-1]) + 1), slice(int(group[0]), int(group[-1]) + 1)
+        bands.append((bins, rows, np.ascontiguousarray(filters[rows, bins].T, np.float32)))
+    return bands
+
+
+def _on_coarser_grid(filters: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same filters for the power spectrum at half as many points.
+
+    The power spectrum of a window is the transform of its autocorrelation. Where that has no more lags than the coarser
+    grid has points, both grids hold the same information, and a filter on one is exactly a filter on the other.
+    """
+    fine = 2 * (filters.shape[1] - 1)
+    coarse, lags = fine // 2, fine // 4
+    correlations = scipy.fft.irfft(np.eye(coarse // 2 + 1), coarse)  # (bins, lags around the circle)
+    padded = np.zeros((len(correlations), fine))
+    padded[:, :lags] = correlations[:, :lags]
+    padded[:, 1 - lags :] = correlations[:, 1 - lags :]
+    return np.asarray(filters @ scipy.fft.rfft(padded).real.T)
+
+
+def _hz_to_mel(frequency: float) -> float:
+    """Slaney's scale: linear below 1000 Hz, where 15 mel are reached, then 27 mel for every factor of 6.4."""
+    if frequency < 1000:
+        return frequency * 3 / 200
+    return 15 + 27 * float(np.log(frequency / 1000) / np.log(6.4))
+
+
+def _mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
