@@ -1,6 +1,7 @@
 """The paper's experiments and results (section 4, Tables 1 to 3): nothing else knows these numbers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from theanoish.settings import Settings
 
@@ -32,9 +33,9 @@ _TABLE_1 = (
     (256, 256, 0.8815, 0.8487),
 )
 _TABLE_2 = (
-    ("rectified linear", "relu", 0.8366),
-    ("logarithmic, x²", "log-square", 0.7508),
-    ("logarithmic, |x|", "log-absolute", 0.7487),
+    ("rectified linear", "max(0, x)", "relu", 0.8366),
+    ("logarithmic", "log(1 + C·x²)", "log-square", 0.7508),
+    ("logarithmic", "log(1 + C·|x|)", "log-absolute", 0.7487),
 )
 _TABLE_3 = (
     ("no pooling", "none", 1, 0.8366),
@@ -43,7 +44,7 @@ _TABLE_3 = (
     ("max-pooling", "max", 2, 0.8183),
     ("max-pooling", "max", 4, 0.8280),
 )
-_BASE = Settings(frontend="raw", length=1024, stride=1024)
+_raw_1024 = partial(Settings, frontend="raw", length=1024, stride=1024)
 
 # Table 1: the five input resolutions, and which front end in the second part of the row's name.
 TABLE_1 = tuple(
@@ -51,16 +52,21 @@ TABLE_1 = tuple(
     for length, stride, mel, raw in _TABLE_1
     for frontend, auc in (("mel", mel), ("raw", raw))
 )
-TABLE_2 = tuple(Cell((name,), replace(_BASE, nonlinearity=nonlinearity), auc) for name, nonlinearity, auc in _TABLE_2)
+TABLE_2 = tuple(
+    Cell((name, formula), _raw_1024(nonlinearity=nonlinearity), auc) for name, formula, nonlinearity, auc in _TABLE_2
+)
 TABLE_3 = tuple(
-    Cell((name, str(size)), replace(_BASE, pooling=pooling, pool_size=size), auc)
-    for name, pooling, size, auc in _TABLE_3
+    Cell((name, str(size)), _raw_1024(pooling=pooling, pool_size=size), auc) for name, pooling, size, auc in _TABLE_3
 )
-# Section 4.1: dropout in the dense layers "did not affect performance significantly".
+# Section 4.1: dropout in the dense layers "did not affect performance significantly"; there are no numbers with it.
 DROPOUT = tuple(
-    Cell((frontend, "0.5"), Settings(frontend=frontend, length=256, stride=256, dropout=0.5), None)
-    for frontend in ("mel", "raw")
+    Cell((frontend, str(dropout)), Settings(frontend=frontend, length=256, stride=256, dropout=dropout), auc)
+    for frontend, dropout, auc in (("mel", 0.0, 0.8815), ("mel", 0.5, None), ("raw", 0.0, 0.8487), ("raw", 0.5, None))
 )
+# Networks that the figures show: the architecture in its three variants, learned filters, pools of learned filters.
+FIGURE_1 = (_raw_1024(frontend="mel"), _raw_1024(), _raw_1024(pooling="l2", pool_size=4))
+FIGURES_2_AND_3 = Settings(frontend="raw", length=512, stride=512)
+FIGURE_4 = FIGURE_1[2]
 TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "dropout": DROPOUT}
 
 
