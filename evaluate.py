@@ -39,10 +39,8 @@ def report(evaluation: Evaluation) -> str:
         f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of split "
         f"{values['split']} ({values['clips_kept']} clips kept)"
     )
-    lines.append(
-        f"mean AUC on clips by artists not heard in training: {number(values['artist_filtered_mean_auc'])} "
-        f"({values['artist_filtered_clips']} clips)"
-    )
+    clips, auc = values["artist_filtered_clips"], number(values["artist_filtered_mean_auc"])
+    lines.append(f"mean AUC on the {clips} of them by artists not heard in training: {auc}")
     if values["paper_auc"] is not None:
         lines.append(f"the paper's mean test AUC for these settings, on MagnaTagATune: {values['paper_auc']:.4f}")
     return "\n".join(lines)
@@ -60,8 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
             write_json(args.json, evaluation)
         if args.csv:
             write_csv(args.csv, evaluation)
-    except InputError as error:
+    except (InputError, OSError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"{parser.prog}: stopped; nothing was written\n")
     print(report(evaluation))
     return 0
 

@@ -13,7 +13,7 @@ from theanoish.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.run import Progress, Run, resume_run, start_run
-from theanoish.settings import CHOICES, Settings
+from theanoish.settings import CHOICES, TYPES, Settings
 
 HELP = {
     "frontend": "input: raw samples or log-mel spectrograms",
@@ -38,9 +38,9 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     for field in fields(Settings):
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=type(field.default),
+            type=TYPES[field.name],
             choices=CHOICES.get(field.name),
-            help=f"{HELP[field.name]} (default: {field.default})",
+            help=f"{HELP[field.name]} (default: {'by network' if field.default is None else field.default})",
         )
     parser.add_argument("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
     parser.add_argument("--data", type=Path, help="HDF5 data set (default: data/magnatagatune.h5)")
@@ -73,10 +73,10 @@ def train(run: Run) -> bool:
         bar.unpause()
 
         def report(progress: Progress) -> None:
-            last = progress.history[-1]["validation_auc"] if progress.history else float("nan")
-            bar.set_postfix_str(
-                f"loss {progress.loss:.4f}, validation AUC {last:.4f}, best {progress.best_auc:.4f}", refresh=False
-            )
+            text = f"loss {progress.loss:.4f}"
+            if progress.history:
+                text += f", validation AUC {progress.history[-1]['validation_auc']:.4f}, best {progress.best_auc:.4f}"
+            bar.set_postfix_str(text, refresh=False)
             bar.update(progress.update - bar.n)
 
         return run.train(stop, report)
@@ -87,8 +87,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run = open_run(args)
         finished = train(run)
-    except InputError as error:
+    except (InputError, OSError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except KeyboardInterrupt:  # before training began, or a second time
+        parser.exit(130, f"{parser.prog}: stopped; continue with --resume and the run's folder where it exists\n")
     if not finished:
         print(f"stopped at update {run.progress.update}; continue with: python train.py --resume {run.folder}")
         return 130

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clips a second from audio file to log-mel spectrogram: ours and librosa's, interleaved on the same files and cores."""
+"""Clips a second from audio file to log-mel spectrogram, ours and librosa's in turns on the same files and cores."""
 
 import argparse
 import multiprocessing
@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from functools import partial
+from importlib.metadata import version
+from itertools import repeat
 from pathlib import Path
 
 import librosa
 import numpy as np
 import soundfile
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from theanoish.audio import decode
@@ -66,7 +67,7 @@ def limit_threads(threads: int | None) -> None:
 
 def clips_a_second(pool: ProcessPoolExecutor, pipeline: str, files: list[Path], shapes: Shapes) -> float:
     begun = time.perf_counter()
-    frames = sum(pool.map(partial(PIPELINES[pipeline], shapes=shapes), files))
+    frames = sum(pool.map(PIPELINES[pipeline], files, repeat(shapes)))
     seconds = time.perf_counter() - begun
     if frames == 0:
         raise InputError(f"{files[0].parent}: the clips are shorter than a window")
@@ -118,7 +119,7 @@ def main() -> int:
         speeds = measure(files, args.workers, args.repeats)
     except InputError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    print(f"{len(files)} clips, {args.workers} processes, librosa {librosa.__version__}, "
+    print(f"{len(files)} clips, {args.workers} processes, librosa {version('librosa')}, "
           f"libsndfile {soundfile.__libsndfile_version__}\n")  # fmt: skip
     print_table(speeds)
     return 0

@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from theanoish.annotations import SPLIT_ORDER
 from theanoish.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build
-from theanoish.demo import make_demo
 from theanoish.download import download, join_and_unpack
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
@@ -89,6 +88,8 @@ def shown(stop: StopRequest, stage: str) -> Iterator[Callable[[int, int], None]]
 def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
     """Bring what --demo or --download ask for, and unpack the official parts."""
     if args.demo:
+        from theanoish.demo import make_demo  # slow to import, and every worker imports what stands at the top
+
         with shown(stop, "composing") as progress:
             make_demo(source, progress=progress, workers=args.workers)
     if args.download:

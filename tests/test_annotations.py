@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import INFO_COLUMNS, write_csv, write_tables
+
 from theanoish.annotations import most_frequent_tags, read_annotations
 from theanoish.errors import InputError
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
+from pytensor.compile.mode import get_mode
 from pytensor.graph.replace import clone_replace
 from pytensor.tensor.variable import TensorVariable
 
@@ -36,9 +37,9 @@ def compile_function(
     -------
     callable
     """
-    return pytensor.function(
-        list(inputs), outputs, updates=updates, givens=givens, mode=backend.upper(), trust_input=True
-    )
+    # Pulled out of the loop, the conversion of samples would write a whole block of them in single precision first.
+    mode = get_mode(backend.upper()).excluding("scan_push_out_seq")
+    return pytensor.function(list(inputs), outputs, updates=updates, givens=givens, mode=mode, trust_input=True)
 
 
 def repeat(

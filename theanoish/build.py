@@ -21,7 +21,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from theanoish.clip_job import Job, Result, do_job
 from theanoish.errors import InputError

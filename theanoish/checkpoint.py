@@ -1,10 +1,12 @@
 """Checkpoints: pickles of plain Python values and NumPy arrays, read without running anything they hold."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from theanoish.errors import InputError
 from theanoish.files import written_whole
@@ -38,7 +40,10 @@ _STATE_FIELDS = {
     "versions": dict,
 }
 _FIELDS = {CHECKPOINT: _CHECKPOINT_FIELDS, STATE: _STATE_FIELDS}
-_ARRAYS = ("parameters", "velocities")
+_DATA_FIELDS = {"path": str, "fingerprint": str}
+_LOSSES_FIELDS = {"sum": float, "count": int}
+_HISTORY_FIELDS = {"update": int, "loss": float, "validation_auc": float, "best": bool, "time": float}
+_ARRAYS = {"parameters", "velocities"}
 
 
 def save(path: Path, kind: str, values: dict[str, Any]) -> None:
@@ -72,46 +77,82 @@ def load(path: Path, kind: str) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise InputError(f"{path}: no {kind}, or a damaged one ({error or type(error).__name__})") from error
+        raise InputError(f"{path}: no {kind}, or a damaged one ({str(error) or type(error).__name__})") from error
     if not isinstance(values, dict) or values.pop("format", None) != kind:
         raise InputError(f"{path}: not a {kind}")
     if values.pop("version", None) != VERSION:
         raise InputError(f"{path}: written by another version of this program, which this one cannot read")
+    for name in _ARRAYS & values.keys():
+        if isinstance(values[name], dict):
+            values[name] = {str(key): getattr(array, "values", None) for key, array in values[name].items()}
     try:
         _check_fields(values, kind)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged {kind}: {error}") from error
     return values
 
 
 def _check_fields(values: dict[str, Any], kind: str) -> None:
-    expected = _FIELDS[kind]
+    _check_types(values, _FIELDS[kind])
+    _check_types(values["data"], _DATA_FIELDS)
+    if "losses" in values:
+        _check_types(values["losses"], _LOSSES_FIELDS)
+    for entry in values["history"]:
+        _check_types(entry, _HISTORY_FIELDS)
+    if not all(type(tag) is str for tag in values["tags"]):
+        raise ValueError("field 'tags' holds something else than names")
+    for name in _ARRAYS & values.keys():
+        for array in values[name].values():
+            if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+                raise ValueError(f"field '{name}' holds something else than float32 arrays")
+
+
+def _check_types(values: dict[str, Any], expected: Mapping[str, type]) -> None:
     if values.keys() != expected.keys():
         raise ValueError(f"fields {', '.join(sorted(map(str, values.keys() ^ expected.keys())))} missing or unknown")
     for name, type_ in expected.items():
         if type(values[name]) is not type_:
             raise ValueError(f"field '{name}' is of type {type(values[name]).__name__}, not {type_.__name__}")
-    for name in _ARRAYS:
-        for array in values.get(name, {}).values():
-            if not isinstance(array, np.ndarray) or array.dtype != np.float32:
-                raise ValueError(f"field '{name}' holds something else than float32 arrays")
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Admits what NumPy arrays are made of and no other class or function, so that a file cannot run code."""
+    """Admits float32 arrays and no other class or function, so that a file cannot run code.
+
+    Not even NumPy's own: told that an array's bytes are objects, it would take them for addresses.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
+            return None  # only ever an argument of _reconstruct
         if (module, name) == ("numpy", "dtype"):
-            return np.dtype
+            return _Float32
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return _empty_array
+            return _Array
         raise InputError(f"holds {module}.{name}, which is neither a plain value nor an array; it was not run")
 
 
-def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
-    """An array for the unpickler to fill; NumPy writes shape (0,) here and the real one behind."""
-    if kind is not np.ndarray or shape != (0,):
-        raise ValueError("an array was pickled in an unknown way")
-    return np.ndarray.__new__(np.ndarray, (0,), np.int8)
+class _Float32:
+    """Takes the place of a pickled dtype."""
+
+    def __init__(self, code: str, align: bool, copy: bool) -> None:
+        if code != "f4":
+            raise ValueError("an array is not of float32")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state != (3, "<", None, None, None, -1, -1, 0):
+            raise ValueError("an array is not of float32")
+
+
+class _Array:
+    """Takes the place of a pickled array until its bytes are known."""
+
+    values: NDArray[np.float32] | None = None
+
+    def __init__(self, kind: None, shape: tuple[int, ...], code: bytes) -> None:
+        pass
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, column_major, data = state
+        if type(dtype) is not _Float32:
+            raise ValueError("an array is not of float32")
+        self.values = np.frombuffer(data, "<f4").reshape(shape, order="F" if column_major else "C").copy()

@@ -51,13 +51,15 @@ class Dataset:
         try:
             with h5py.File(path, "r") as file:
                 self._read_tables(file)
-        except (OSError, KeyError, ValueError, TypeError) as error:
+        except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not a data set that preprocess/build_h5.py wrote ({error})") from error
         self._check()
 
     def _read_tables(self, file: h5py.File) -> None:
         if file.attrs.get("format") != "theanoish" or file.attrs.get("format_version") != 1:
             raise ValueError("attribute 'format' or 'format_version' is another")
+        if missing := {"sample_rate", "tags_kept"} - file.attrs.keys():
+            raise ValueError(f"lacks attribute {', '.join(sorted(missing))}")
         self.attributes: dict[str, Any] = dict(file.attrs)
         self.tags: list[str] = list(file["tags"].asstr()[:])
         self.labels: NDArray[np.uint8] = file["labels"][:]
@@ -69,9 +71,10 @@ class Dataset:
 
     def _check(self) -> None:
         clips = len(self.ids)
-        if self.labels.shape != (clips, len(self.tags)) or self.labels.size == 0 or self.labels.max() > 1:
+        binary = self.labels.dtype == np.uint8 and self.labels.max(initial=0) <= 1
+        if self.labels.shape != (clips, len(self.tags)) or self.labels.size == 0 or not binary:
             raise InputError(
-                f"{self.path}: 'labels' must be 0 or 1 with shape (clips, tags), ({clips}, {len(self.tags)})"
+                f"{self.path}: 'labels' must be 0 or 1, uint8, with shape (clips, tags), ({clips}, {len(self.tags)})"
             )
         if not len(self.paths) == len(self.artists) == len(self.splits) == clips:
             raise InputError(f"{self.path}: the tables of 'clips' differ in length; build the file again")
@@ -154,7 +157,7 @@ class Windows:
             raise ValueError(f"sample rate {sample_rate}, not {SAMPLE_RATE}")
         if values.dtype != self.dtype or values.shape[1:] != self.shape[1:] or self._offset is None:
             raise ValueError(f"'values' is not a contiguous {self.dtype} array of shape (all, {self.shape[1:]})")
-        if self._starts.min() < 0 or (self._starts + self.counts).max() > len(values):
+        if self._starts.min() < 0 or (self._starts > len(values) - self.counts).any():
             raise ValueError("'start' and 'count' point outside 'values'")
         if self.counts.min() < self.shape[0]:
             raise ValueError(f"a clip is shorter than a window, {self.shape[0]}")
@@ -207,7 +210,7 @@ class Windows:
         return clips
 
     def _fill(self, into: NDArray[Any], place: int) -> None:
-        buffer = into.view(np.uint8).reshape(-1)
+        buffer = into.data.cast("B")
         read = 0
         while read < len(buffer):  # one call reads at most 2 GiB
             got = os.preadv(self._file, [buffer[read:]], self._offset + place * self._row_bytes + read)

@@ -103,6 +103,8 @@ def evaluate(path: Path, data: Path | None, split: str, backend: str) -> Evaluat
     labels = _labels_of(dataset, tags)
     rows = dataset.rows(split)
     probabilities = Predictor(network, backend).predict_clips(dataset.windows(network.settings, rows))
+    if not np.isfinite(probabilities).all():
+        raise InputError(f"{path}: predictions on {dataset.path} are not finite: one of the two files is damaged")
     unheard = _by_unheard_artists(dataset, rows)
     return Evaluation(
         settings=network.settings,

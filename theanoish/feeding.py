@@ -17,6 +17,7 @@ from theanoish.sampling import draw_examples
 from theanoish.settings import Settings
 
 _BUFFERS = 3  # one in use, two being read ahead
+_ALIGNMENT = 64  # bytes
 
 
 class ReadAhead:
@@ -43,7 +44,7 @@ class ReadAhead:
         """Windows and labels of each range of updates, (updates, minibatch, ...); overwritten three blocks later."""
         longest = max(map(len, updates))
         shape = (longest, self._settings.minibatch, *self._windows.shape)
-        buffers = [np.empty(shape, self._windows.dtype) for _ in range(min(_BUFFERS, len(updates)))]
+        buffers = [_aligned(shape, self._windows.dtype) for _ in range(min(_BUFFERS, len(updates)))]
         with ThreadPoolExecutor(1) as reader:
             ahead: deque[Future[list[NDArray[Any]]]] = deque()
             try:
@@ -76,9 +77,11 @@ class Resident:
 
     def __init__(self, windows: Windows, labels: NDArray[np.uint8], settings: Settings) -> None:
         self._windows, self._settings = windows, settings
-        self._clips = pytensor.shared(np.zeros((1,) * (1 + len(windows.shape)), windows.dtype))
-        self._labels = pytensor.shared(np.zeros((1, 1), np.uint8))
-        hold_on_device(self._clips, windows.read_whole_clips())
+        clips = windows.read_whole_clips()
+        # with static shapes, without which JAX does not compile what PyTensor makes of the indexing below
+        self._clips = pytensor.shared(clips, shape=clips.shape, borrow=True)
+        self._labels = pytensor.shared(labels, shape=labels.shape, borrow=True)
+        hold_on_device(self._clips, clips)
         hold_on_device(self._labels, labels)
 
     def graph_inputs(self, blocks: list[TensorVariable]) -> tuple[list[TensorVariable], dict[Any, Any]]:
@@ -96,6 +99,14 @@ class Resident:
         for block in updates:
             examples = _examples(self._windows, self._settings, block)
             yield [a.astype(np.int32).reshape(len(block), -1) for a in examples]
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An empty array that JAX takes as it is on a CPU; one that begins elsewhere it copies at every call."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 def _examples(windows: Windows, settings: Settings, updates: range) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -110,8 +110,8 @@ class Convolution:
     ) -> list[TensorVariable]:
         maps, filters = inputs
         minibatch = maps.type.shape[0]
-        edge = pt.zeros((minibatch, self.width - 1, self.n_filters), dtype=maps.dtype)
-        padded = pt.concatenate([edge, gradients[0], edge], axis=1)
+        padded = pt.zeros((minibatch, self.time + self.width - 1, self.n_filters), dtype=maps.dtype)
+        padded = pt.set_subtensor(padded[:, self.width - 1 : self.time], gradients[0])
         # tap k of output t saw input t + k, so input t passes its gradient to tap k of output t - k
         starts = range(self.width - 1, -1, -1)
         taps = pt.concatenate([padded[:, start : start + self.time] for start in starts], axis=2)
@@ -132,6 +132,11 @@ class MaxPool:
     input_shape : (int, int)
         Time and channels.
     size : int
+
+    Notes
+    -----
+    The gradient goes to the first of equal maxima. PyTensor's own would go to each of them in full, and so come to a
+    multiple of itself wherever the music pauses.
     """
 
     def __init__(self, input_shape: Shape, size: int) -> None:
@@ -140,12 +145,26 @@ class MaxPool:
         self.output_shape = (-(-self.time // size), self.channels)
 
     def __call__(self, maps: TensorVariable) -> TensorVariable:
+        inputs = [maps.type()]
+        maximum = self._pools(inputs[0]).max(axis=2)
+        return OpFromGraph(inputs, [maximum], inline=True, pullback=self._pullback)(maps)
+
+    def _pools(self, maps: TensorVariable) -> TensorVariable:
         minibatch, (pools, channels) = maps.type.shape[0], self.output_shape
         missing = pools * self.size - self.time
         if missing:
             lowest = pt.full((minibatch, missing, channels), -np.inf, dtype=maps.dtype)
             maps = pt.concatenate([maps, lowest], axis=1)
-        return maps.reshape((minibatch, pools, self.size, channels)).max(axis=2)
+        return maps.reshape((minibatch, pools, self.size, channels))
+
+    def _pullback(
+        self, inputs: list[TensorVariable], outputs: list[TensorVariable], gradients: list[TensorVariable]
+    ) -> list[TensorVariable]:
+        minibatch, (pools, channels) = inputs[0].type.shape[0], self.output_shape
+        winner = pt.argmax(self._pools(inputs[0]), axis=2)[:, :, None]
+        places = np.arange(self.size)[None, None, :, None]
+        passed = pt.switch(pt.eq(winner, places), gradients[0][:, :, None], np.float32(0))
+        return [passed.reshape((minibatch, pools * self.size, channels))[:, : self.time]]
 
 
 class Bias:

@@ -19,6 +19,7 @@ COMPRESSION = 10_000
 LENGTHS_AND_STRIDES = ((1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256))  # Table 1
 SHORTEST_FFT = 1024  # at 256 points 13 of the 128 filters lie between two bins and would be empty
 FULL_SCALE = 32_768
+BANDS = 4
 FRAMES_AT_A_TIME = 64  # keeps a block's spectra in the processor's cache
 
 
@@ -29,14 +30,11 @@ class _Tables:
     Attributes
     ----------
     window : float32 array (length,)
-    points : int
-        Of the FFT.
     bands : list of (slice, slice, float32 array)
         Bins, filters, and the weights (bins, filters) between them, which hold the compression and the full scale.
     """
 
     window: NDArray[np.float32]
-    points: int
     bands: list[tuple[slice, slice, NDArray[np.float32]]]
 
 
@@ -60,16 +58,14 @@ def log_mel(samples: NDArray[np.int16], length: int, stride: int) -> NDArray[np.
         return output
     tables = _tables(length)
     windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float32), length)[::stride]
-    padded = np.zeros((FRAMES_AT_A_TIME, tables.points), np.float32)
+    padded = np.zeros((FRAMES_AT_A_TIME, fft_length(length)), np.float32)
     for first in range(0, frames, FRAMES_AT_A_TIME):
         block = output[first : first + FRAMES_AT_A_TIME]
         np.multiply(windows[first : first + len(block)], tables.window, out=padded[: len(block), :length])
         power = _power(padded[: len(block)])
         for bins, filters, weights in tables.bands:
             block[:, filters] = power[:, bins] @ weights
-        block += 1
-        np.maximum(block, 1, out=block)  # rounding can leave a power just below 0
-        np.log(block, out=block)
+        np.log1p(block, out=block)
     return output
 
 
@@ -118,36 +114,18 @@ def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
 @lru_cache
 def _tables(length: int) -> _Tables:
     window = np.hanning(length + 1)[:-1].astype(np.float32)
-    points = fft_length(length)
-    filters = mel_filters(points) * (COMPRESSION / FULL_SCALE**2)
-    if 4 * length <= points:
-        return _Tables(window, points // 2, _bands(_on_coarser_grid(filters), 1))
-    return _Tables(window, points, _bands(filters, 4))
+    filters = mel_filters(fft_length(length)) * (COMPRESSION / FULL_SCALE**2)
+    return _Tables(window, _bands(filters))
 
 
-def _bands(filters: NDArray[np.float64], count: int) -> list[tuple[slice, slice, NDArray[np.float32]]]:
+def _bands(filters: NDArray[np.float64]) -> list[tuple[slice, slice, NDArray[np.float32]]]:
     """Neighbouring filters together, each group with the bins it needs: most weights are zero."""
     bands = []
-    for group in np.split(np.arange(MEL_CHANNELS), count):
+    for group in np.split(np.arange(MEL_CHANNELS), BANDS):
         used = np.flatnonzero(filters[group].any(axis=0))
         bins, rows = slice(int(used[0]), int(used[-1]) + 1), slice(int(group[0]), int(group[-1]) + 1)
         bands.append((bins, rows, np.ascontiguousarray(filters[rows, bins].T, np.float32)))
     return bands
-
-
-def _on_coarser_grid(filters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same filters for the power spectrum at half as many points.
-
-    The power spectrum of a window is the transform of its autocorrelation. Where that has no more lags than the coarser
-    grid has points, both grids hold the same information, and a filter on one is exactly a filter on the other.
-    """
-    fine = 2 * (filters.shape[1] - 1)
-    coarse, lags = fine // 2, fine // 4
-    correlations = scipy.fft.irfft(np.eye(coarse // 2 + 1), coarse)  # (bins, lags around the circle)
-    padded = np.zeros((len(correlations), fine))
-    padded[:, :lags] = correlations[:, :lags]
-    padded[:, 1 - lags :] = correlations[:, 1 - lags :]
-    return np.asarray(filters @ scipy.fft.rfft(padded).real.T)
 
 
 def _hz_to_mel(frequency: float) -> float:

@@ -113,7 +113,7 @@ class Network:
     ) -> TensorVariable:
         """Binary cross-entropy, mean over minibatch and tags; from the logits, so that it never overflows."""
         logits = self.logits(windows, mask)
-        return pt.mean(relu(logits) - logits * labels + pt.log1p(pt.exp(-abs(logits))))
+        return pt.mean(pt.softplus(logits) - logits * labels)
 
     def values(self) -> dict[str, NDArray[np.float32]]:
         """The parameters' values by name."""

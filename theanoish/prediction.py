@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.backend import compile_function
+from theanoish.backend import compile_function, free_device_memory
 from theanoish.dataset import Windows
 from theanoish.network import Network
 
-WINDOWS_A_CALL = 64
+# As many as fit a processor's cache together, or keep an accelerator busy.
+WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR = 16, 512
 
 
 class Predictor:
@@ -21,10 +22,16 @@ class Predictor:
     ----------
     network : Network
     backend : {"jax", "numba"}
+
+    Attributes
+    ----------
+    windows_a_call : int
     """
 
     def __init__(self, network: Network, backend: str) -> None:
-        variable = network.window_variable(WINDOWS_A_CALL)
+        on_accelerator = free_device_memory(backend) > 0
+        self.windows_a_call = WINDOWS_A_CALL_ON_ACCELERATOR if on_accelerator else WINDOWS_A_CALL
+        variable = network.window_variable(self.windows_a_call)
         self._probabilities = compile_function([variable], network.probabilities(variable), backend)
 
     def predict_clips(self, windows: Windows) -> NDArray[np.float32]:
@@ -38,28 +45,31 @@ class Predictor:
         clips = np.repeat(np.arange(len(counts)), counts)
         numbers = np.concatenate([np.arange(count) for count in counts])
         offsets = windows.consecutive_offsets(numbers)
-        probabilities = np.concatenate([self.predict_windows(batch) for batch in _batches(windows, clips, offsets)])
+        batches = self._batches(windows, clips, offsets)
+        probabilities = np.concatenate([self.predict_windows(batch) for batch in batches])
         first_windows = np.cumsum(counts) - counts
         sums = np.add.reduceat(probabilities[: len(clips)], first_windows, axis=0, dtype=np.float64)
         return (sums / counts[:, None]).astype(np.float32)
 
     def predict_windows(self, windows: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities (WINDOWS_A_CALL, tags) of exactly WINDOWS_A_CALL windows."""
+        """Probabilities (windows_a_call, tags) of exactly `windows_a_call` windows."""
         return np.asarray(self._probabilities(windows))
 
+    def _batches(
+        self, windows: Windows, clips: NDArray[np.int64], offsets: NDArray[np.int64]
+    ) -> Iterator[NDArray[Any]]:
+        """All windows, `windows_a_call` at a time, each batch read while the one before it is used; the last is filled up."""
+        size = self.windows_a_call
 
-def _batches(windows: Windows, clips: NDArray[np.int64], offsets: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-    """The windows in batches of WINDOWS_A_CALL, each read while the one before it is used; the last is filled up."""
+        def read(first: int) -> NDArray[Any]:
+            batch = np.zeros((size, *windows.shape), windows.dtype)
+            chosen = slice(first, first + size)
+            windows.read(clips[chosen], offsets[chosen], batch)
+            return batch
 
-    def read(first: int) -> NDArray[Any]:
-        batch = np.zeros((WINDOWS_A_CALL, *windows.shape), windows.dtype)
-        chosen = slice(first, first + WINDOWS_A_CALL)
-        windows.read(clips[chosen], offsets[chosen], batch)
-        return batch
-
-    with ThreadPoolExecutor(1) as reader:
-        ahead = reader.submit(read, 0)
-        for first in range(WINDOWS_A_CALL, len(clips), WINDOWS_A_CALL):
-            batch, ahead = ahead.result(), reader.submit(read, first)
-            yield batch
-        yield ahead.result()
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(read, 0)
+            for first in range(size, len(clips), size):
+                batch, ahead = ahead.result(), reader.submit(read, first)
+                yield batch
+            yield ahead.result()

@@ -68,6 +68,11 @@ class Run:
     settings : Settings
     dataset : Dataset
     backend : {"jax", "numba"}
+
+    Raises
+    ------
+    InputError
+        Where no tag has both positive and negative clips to validate on.
     """
 
     def __init__(self, folder: Path, settings: Settings, dataset: Dataset, backend: str) -> None:
@@ -78,6 +83,8 @@ class Run:
         rows = dataset.rows("validation")
         self._validation_windows = dataset.windows(settings, rows)
         self._validation_labels = dataset.labels[rows]
+        if math.isnan(score_tags(self._validation_labels, self._validation_labels.astype(np.float32)).mean_auc):
+            raise InputError(f"{dataset.path}: no tag has both positive and negative clips in split 'validation'")
 
     def train(self, stop: StopRequest, report: Report) -> bool:
         """Train until all updates are done or `stop` is requested; then the state is on disk.
@@ -102,6 +109,8 @@ class Run:
             interval = self.settings.validation_interval
             until = min((self.progress.update // interval + 1) * interval, self.settings.updates)
             self._advance(until, stop, report)
+            if not all(np.isfinite(values).all() for values in self._trainer.network.values().values()):
+                raise self._diverged("parameters are", self.progress.update)
             if self.progress.update == until:
                 self._validate()
                 report(self.progress)
@@ -114,10 +123,7 @@ class Run:
         progress = self.progress
         for update, losses in self._trainer.run(progress.update, until):
             if not np.isfinite(losses).all():
-                raise InputError(
-                    f"{self.folder}: the loss is not finite at update {update}; "
-                    "train again with a lower --learning-rate. What the run had saved before is kept."
-                )
+                raise self._diverged("the loss is", update)
             progress.update = update
             progress.loss = float(losses.mean())
             progress.loss_sum += float(losses.sum(dtype=np.float64))
@@ -126,11 +132,18 @@ class Run:
             if stop.requested:
                 break
 
+    def _diverged(self, what: str, update: int) -> InputError:
+        return InputError(
+            f"{self.folder}: {what} not finite at update {update}; train again with a lower --learning-rate. "
+            "What the run had saved before is kept."
+        )
+
     def _validate(self) -> None:
         progress = self.progress
-        auc = score_tags(self._validation_labels, self._predictor.predict_clips(self._validation_windows)).mean_auc
-        if math.isnan(auc):
-            raise InputError(f"{self.dataset.path}: no tag has both positive and negative clips in split 'validation'")
+        probabilities = self._predictor.predict_clips(self._validation_windows)
+        if not np.isfinite(probabilities).all():
+            raise self._diverged("predictions are", progress.update)
+        auc = score_tags(self._validation_labels, probabilities).mean_auc
         best = auc > progress.best_auc
         entry = {"update": progress.update, "loss": progress.loss_sum / progress.loss_count, "validation_auc": auc}
         progress.history.append({**entry, "best": best, "time": time.time()})
@@ -170,8 +183,13 @@ class Run:
     def write_settings(self) -> None:
         """Write ``settings.json``."""
         with written_whole(self.folder / "settings.json") as beside:
-            values = {"settings": self.settings.as_dict(), "data": str(self.dataset.path), "backend": self.backend}
-            beside.write_text(json.dumps({**values, "versions": versions_in_use()}, indent=2) + "\n")
+            values = {
+                "settings": self.settings.as_dict(),
+                "data": str(self.dataset.path.resolve()),
+                "backend": self.backend,
+                "versions": versions_in_use(),
+            }
+            beside.write_text(json.dumps(values, indent=2) + "\n")
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that an earlier run of the same settings saved."""
@@ -211,20 +229,28 @@ def resume_run(folder: Path, data: Path | None = None, updates: int | None = Non
     Raises
     ------
     InputError
-        Where there is no run or the data set is another one.
+        Where there is no run, its state is damaged or has more updates already, or the data set is another one.
     """
     state_file = folder / "state.pkl"
     if not state_file.exists():
         return _restart_run(folder, data, updates)
     state = checkpoint.load(state_file, checkpoint.STATE)
-    settings = Settings.from_dict(state["settings"])
+    try:
+        settings = Settings.from_dict(state["settings"])
+    except InputError as error:
+        raise InputError(f"{state_file}: {error}") from error
     if updates is not None:
         settings = replace(settings, updates=updates)
+    if state["update"] > settings.updates:
+        raise InputError(f"{folder}: has {state['update']} updates already; give --updates a larger number")
     dataset = Dataset(data or Path(state["data"]["path"]))
     if dataset.fingerprint() != state["data"]["fingerprint"]:
         raise InputError(f"{dataset.path}: clips or labels are not those that {folder} was trained on")
     run = Run(folder, settings, dataset, state["backend"])
-    run.restore(state)
+    try:
+        run.restore(state)
+    except InputError as error:
+        raise InputError(f"{state_file}: {error}") from error
     run.write_settings()
     return run
 
@@ -234,15 +260,12 @@ def _restart_run(folder: Path, data: Path | None, updates: int | None) -> Run:
     file = folder / "settings.json"
     try:
         values = json.loads(file.read_text())
-        settings = Settings.from_dict(values["settings"])
-        run = Run(
-            folder,
-            replace(settings, updates=updates or settings.updates),
-            Dataset(data or Path(values["data"])),
-            values["backend"],
-        )
+        settings, saved_data, backend = Settings.from_dict(values["settings"]), Path(values["data"]), values["backend"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: no run to resume ({file.name} is missing or damaged: {error})") from error
+    if updates is not None:
+        settings = replace(settings, updates=updates)
+    run = Run(folder, settings, Dataset(data or saved_data), backend)
     run.write_settings()
     return run
 

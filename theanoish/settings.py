@@ -1,7 +1,7 @@
 """What an experiment of the paper is made of: one small object that travels with every run and checkpoint."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from theanoish.errors import InputError
 
@@ -38,8 +38,10 @@ class Settings:
         Share of the inputs of each dense layer that is dropped in training (section 4.1 tried 0.5).
     minibatch, updates : int
         Windows an update, and updates in all (section 4.1).
-    learning_rate, momentum : float
-        Of stochastic gradient descent; with momentum above 0 in Nesterov's form.
+    learning_rate : float
+        Of stochastic gradient descent; by default what a search found for the network (README, "Learning rates").
+    momentum : float
+        Above 0, in Nesterov's form.
     seed : int
         Of initial parameters, sampling and dropout.
     validation_interval : int
@@ -57,20 +59,22 @@ class Settings:
     dropout: float = 0.0
     minibatch: int = 10
     updates: int = 5_000_000
-    learning_rate: float = 0.05
+    learning_rate: float = None  # type: ignore[assignment]  # __post_init__ fills it in
     momentum: float = 0.0
     seed: int = 1
     validation_interval: int = 20_000
     windows: str = "random"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            self._check_type(field.name, type(field.default))
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", default_learning_rate(self))
+        for name, kind in TYPES.items():
+            self._check_type(name, kind)
         for name, choices in CHOICES.items():
             _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
         for name in ("length", "stride", "minibatch", "updates", "validation_interval"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0 and finite")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
         _require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
         _require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
@@ -85,12 +89,14 @@ class Settings:
             _require(False, name, value, f"of type {kind.__name__}")
 
     def _check_geometry(self) -> None:
-        _require(self.frames_of(WINDOW_SAMPLES) >= 40, "length and stride", (self.length, self.stride),
-                 "short enough for 40 frames in a window, below which the network has no output")  # fmt: skip
+        _require(self.frames >= 36, "length and stride", (self.length, self.stride),
+                 "short enough for 36 frames in a window, below which the network has no output")  # fmt: skip
         if self.frontend == "raw":
             _require(self.length % self.stride == 0, "length", self.length, f"a multiple of the stride, {self.stride}")
 
     def _check_pooling(self) -> None:
+        if self.frontend == "mel":
+            _require(self.nonlinearity == "relu", "nonlinearity", self.nonlinearity, "left at relu for mel")
         if self.pooling == "none":
             _require(self.pool_size == 1, "pool_size", self.pool_size, "1 without pooling")
             return
@@ -139,6 +145,19 @@ class Settings:
         if set(values) != names:
             raise InputError(f"settings: unknown or missing: {', '.join(sorted(set(values) ^ names))}")
         return cls(**values)
+
+
+TYPES = get_type_hints(Settings)
+
+
+def default_learning_rate(settings: Settings) -> float:
+    """The learning rate that a search on validation data found for such a network (README, "Learning rates").
+
+    Raw audio is quiet, spectrograms and logarithms are not, and the gradient grows with the input.
+    """
+    if settings.frontend == "mel":
+        return 0.05
+    return 1.0 if settings.nonlinearity == "relu" else 0.01
 
 
 def _require(condition: bool, name: str, value: object, what: str) -> None:

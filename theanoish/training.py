@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from theanoish.backend import compile_function, free_device_memory, repeat
 from theanoish.dataset import Dataset
+from theanoish.errors import InputError
 from theanoish.feeding import ReadAhead, Resident
 from theanoish.network import Network
 from theanoish.sampling import draw_masks
@@ -61,7 +62,16 @@ class Trainer:
         return {name: np.asarray(variable.get_value()) for name, variable in self._velocities.items()}
 
     def set_velocities(self, values: dict[str, NDArray[np.float32]]) -> None:
-        """Give the velocities the values that `velocities` returned."""
+        """Give the velocities the values that `velocities` returned.
+
+        Raises
+        ------
+        InputError
+            Where a name or shape is another.
+        """
+        expected = {name: variable.type.shape for name, variable in self._velocities.items()}
+        if {name: value.shape for name, value in values.items()} != expected:
+            raise InputError("velocities do not fit the network of these settings")
         for name, variable in self._velocities.items():
             variable.set_value(values[name])
 

@@ -45,9 +45,10 @@ def nesterov(loss: TensorVariable, parameters: Iterable[Any], learning_rate: flo
     dict of shared variable to symbolic variable
         In the order of `parameters`, each followed by its velocity, a new shared variable that starts at zero.
     """
+    parameters = list(parameters)
     updates: Updates = {}
-    for parameter, stepped in sgd(loss, parameters, learning_rate).items():
-        step = stepped - parameter
+    for parameter, gradient in zip(parameters, pytensor.grad(loss, parameters), strict=True):
+        step = -np.float32(learning_rate) * gradient
         shape = parameter.type.shape
         velocity = pytensor.shared(np.zeros(shape, np.float32), shape=shape)
         updates[parameter] = parameter + np.float32(momentum) * (np.float32(momentum) * velocity + step) + step

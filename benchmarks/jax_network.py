@@ -1,0 +1,169 @@
+"""The network and its training written by hand in JAX, without PyTensor: what this project must be level with."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from numpy.typing import NDArray
+
+from theanoish.settings import Settings
+
+Parameters = dict[str, Any]
+Convolve = Callable[[Any, Any], Any]
+
+
+class JaxTrainer:
+    """Training of a network without pooled features, on clips that are held on the device.
+
+    Parameters
+    ----------
+    settings : Settings
+        With a stride that equals the length.
+    values : dict of str to float32 array
+        Initial parameters, as `theanoish.network.Network.values` gives them.
+    clips : int16 array (clips, samples) or float32 array (clips, frames, 128)
+    labels : uint8 array (clips, tags)
+    convolve : callable
+        How to convolve: one of the functions below.
+    updates_a_call : int
+        1 for one call an update, otherwise ``lax.scan`` over so many.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        values: dict[str, NDArray[np.float32]],
+        clips: NDArray[Any],
+        labels: NDArray[np.uint8],
+        convolve: Convolve,
+        updates_a_call: int,
+    ) -> None:
+        self._updates_a_call = updates_a_call
+        self._parameters = {name: jnp.asarray(_swap_filters(value)) for name, value in values.items()}
+        self._clips, self._labels = jnp.asarray(clips), jnp.asarray(labels)
+        self._update = partial(_update, convolve, settings)
+        self._scan = jax.jit(self._scanned, donate_argnums=0)
+        self._single = jax.jit(self._update, donate_argnums=0)
+
+    def train(self, clips: NDArray[np.int32], offsets: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Perform one update for each row of the indices, int32 (updates, minibatch); returns the losses."""
+        step = self._train_scanned if self._updates_a_call > 1 else self._train_singly
+        return np.asarray(step(clips, offsets))
+
+    def parameters(self) -> dict[str, NDArray[np.float32]]:
+        """The present parameters, in the form of the initial ones."""
+        return {name: _swap_filters(np.asarray(value)) for name, value in self._parameters.items()}
+
+    def _train_singly(self, clips: NDArray[np.int32], offsets: NDArray[np.int32]) -> Any:
+        losses = []
+        for minibatch in zip(clips, offsets, strict=True):
+            self._parameters, loss = self._single(self._parameters, self._clips, self._labels, *minibatch)
+            losses.append(loss)
+        return jnp.stack(losses)
+
+    def _train_scanned(self, clips: NDArray[np.int32], offsets: NDArray[np.int32]) -> Any:
+        losses = []
+        for first in range(0, len(clips), self._updates_a_call):
+            block = slice(first, first + self._updates_a_call)
+            self._parameters, some = self._scan(
+                self._parameters, self._clips, self._labels, clips[block], offsets[block]
+            )
+            losses.append(some)
+        return jnp.concatenate(losses)
+
+    def _scanned(self, parameters: Parameters, data: Any, labels: Any, clips: Any, offsets: Any) -> Any:
+        def body(carried: Parameters, minibatch: Any) -> Any:
+            return self._update(carried, data, labels, *minibatch)
+
+        return lax.scan(body, parameters, (clips, offsets))
+
+
+def lax_convolution(maps: Any, filters: Any) -> Any:
+    """XLA's own convolution of (minibatch, time, channels) with (width, channels, filters)."""
+    return lax.conv_general_dilated(maps, filters, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+
+
+@jax.custom_vjp
+def shift_add(maps: Any, filters: Any) -> Any:
+    """One matrix product with all taps of all filters, then the sum of the taps' shifted outputs."""
+    width, time = len(filters), maps.shape[1] - len(filters) + 1
+    taps = (maps @ _flat(filters)).reshape(*maps.shape[:2], width, -1)
+    return sum(taps[:, tap : tap + time, tap] for tap in range(width))
+
+
+def _shift_add_forward(maps: Any, filters: Any) -> tuple[Any, tuple[Any, Any]]:
+    return shift_add(maps, filters), (maps, filters)
+
+
+def _shift_add_backward(inputs: tuple[Any, Any], gradient: Any) -> tuple[Any, Any]:
+    maps, filters = inputs
+    (width, channels, outputs), time = filters.shape, maps.shape[1]
+    padded = jnp.pad(gradient, ((0, 0), (width - 1, width - 1), (0, 0)))
+    taps = jnp.concatenate([padded[:, width - 1 - tap :][:, :time] for tap in range(width)], axis=2)
+    for_filters = maps.reshape(-1, channels).T @ taps.reshape(-1, width * outputs)
+    return taps @ _flat(filters).T, for_filters.reshape(channels, width, outputs).transpose(1, 0, 2)
+
+
+shift_add.defvjp(_shift_add_forward, _shift_add_backward)
+
+
+def _flat(filters: Any) -> Any:
+    return filters.transpose(1, 0, 2).reshape(filters.shape[1], -1)
+
+
+def sum_of_products(maps: Any, filters: Any) -> Any:
+    """One matrix product for each tap."""
+    time = maps.shape[1] - len(filters) + 1
+    return sum(maps[:, tap : tap + time] @ taps for tap, taps in enumerate(filters))
+
+
+def im2col(maps: Any, filters: Any) -> Any:
+    """One matrix product of all shifted inputs side by side."""
+    time = maps.shape[1] - len(filters) + 1
+    columns = jnp.concatenate([maps[:, tap : tap + time] for tap in range(len(filters))], axis=2)
+    return columns @ filters.reshape(-1, filters.shape[2])
+
+
+def _update(
+    convolve: Convolve, settings: Settings, parameters: Parameters, data: Any, labels: Any, clips: Any, offsets: Any
+) -> tuple[Parameters, Any]:
+    length = 48_000 if settings.frontend == "raw" else settings.frames
+    windows = jnp.stack([_cut(data, clips[i], offsets[i], length) for i in range(settings.minibatch)])
+    loss, gradients = jax.value_and_grad(partial(_loss, convolve, settings))(parameters, windows, labels[clips])
+    rate = settings.learning_rate
+    return jax.tree.map(lambda value, gradient: value - rate * gradient, parameters, gradients), loss
+
+
+def _cut(data: Any, clip: Any, offset: Any, length: int) -> Any:
+    start = (clip, offset) + (0,) * (data.ndim - 2)
+    return lax.dynamic_slice(data, start, (1, length, *data.shape[2:]))[0]
+
+
+def _loss(convolve: Convolve, settings: Settings, parameters: Parameters, windows: Any, labels: Any) -> Any:
+    maps = windows
+    if settings.frontend == "raw":
+        frames = windows[:, : settings.frames * settings.length].reshape(len(windows), settings.frames, -1)
+        frames = frames.astype(jnp.float32) / 32768
+        maps = jax.nn.relu(frames @ parameters["strided/filters"] + parameters["strided/bias"])
+    for number in (1, 2):
+        pooled = _max_pool(convolve(maps, parameters[f"convolution{number}/filters"]))
+        maps = jax.nn.relu(pooled + parameters[f"bias{number}/bias"])
+    units = maps.reshape(len(maps), -1)
+    units = jax.nn.relu(units @ parameters["hidden/weights"] + parameters["hidden/bias"])
+    logits = units @ parameters["output/weights"] + parameters["output/bias"]
+    return jnp.mean(jax.nn.softplus(logits) - logits * labels)
+
+
+def _max_pool(maps: Any) -> Any:
+    minibatch, time, channels = maps.shape
+    padded = jnp.pad(maps, ((0, 0), (0, -time % 4), (0, 0)), constant_values=-jnp.inf)
+    return padded.reshape(minibatch, -1, 4, channels).max(axis=2)
+
+
+def _swap_filters(value: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(channels, width, filters) to (width, channels, filters) and back; other parameters as they are."""
+    return value.transpose(1, 0, 2) if value.ndim == 3 else value

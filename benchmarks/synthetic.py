@@ -1,0 +1,46 @@
+"""A small data set of noise with the layout of the real one: speed does not depend on what is heard."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from theanoish.settings import MEL_CHANNELS, Settings
+
+CLIP_SAMPLES = 465_600  # 29.1 seconds, as in MagnaTagATune
+TAGS = 50
+
+
+def write_dataset(path: Path, networks: list[Settings], clips: int = 40) -> None:
+    """Write an HDF5 data set of training clips with the representations that the networks take.
+
+    Parameters
+    ----------
+    path : Path
+    networks : list of Settings
+    clips : int
+    """
+    generator = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format="theanoish", format_version=1, sample_rate=16_000, tags_kept="all")
+        file["tags"] = [f"tag {i}" for i in range(TAGS)]
+        file["labels"] = (generator.random((clips, TAGS)) < 0.1).astype(np.uint8)
+        file["clips/id"] = np.arange(clips)
+        for name in ("path", "artist", "album", "title"):
+            file[f"clips/{name}"] = [f"{name} {i}" for i in range(clips)]
+        file["clips/split"] = ["train"] * clips
+        for settings in {settings.representation: settings for settings in networks}.values():
+            _write_representation(file.create_group(settings.representation), settings, clips)
+
+
+def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> None:
+    generator = np.random.default_rng(1)  # the same values whatever else the file holds
+    if settings.frontend == "raw":
+        count = CLIP_SAMPLES
+        values = np.clip(generator.standard_normal(clips * count, np.float32) * 4000, -32768, 32767).astype(np.int16)
+    else:
+        count = settings.frames_of(CLIP_SAMPLES)
+        values = generator.gamma(2.0, size=(clips * count, MEL_CHANNELS)).astype(np.float32)
+    group["values"] = values
+    group["start"] = np.arange(clips) * count
+    group["count"] = np.full(clips, count)
