@@ -17,7 +17,7 @@ demo: data/demo.h5
 	$(RUN) figures.py runs/demo_raw/checkpoint.pkl --output runs/demo_raw
 
 test: $(VENV)/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/installed
 	$(VENV)/bin/ruff check .

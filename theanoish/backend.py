@@ -19,8 +19,8 @@ BACKENDS = ("jax", "numba")
 DEFAULT_BACKEND = "jax"
 
 pytensor.config.floatX = "float32"
-# PyTensor asks for sums in double precision, which JAX computes in single precision: as good for these networks.
-warnings.filterwarnings("ignore", message="Explicitly requested dtype float64", category=UserWarning)
+# PyTensor asks for sums and positions in 64 bits, which JAX computes in 32: as good for these networks.
+warnings.filterwarnings("ignore", message="Explicitly requested dtype (float|int)64", category=UserWarning)
 pytensor.config.cxx = ""  # neither backend needs a C compiler, so that results do not depend on one being there
 
 
@@ -37,6 +37,10 @@ def compile_function(
     -------
     callable
     """
+    if backend == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "float32")  # a GPU's default may be TF32
     # Pulled out of the loop, the conversion of samples would write a whole block of them in single precision first.
     mode = get_mode(backend.upper()).excluding("scan_push_out_seq")
     return pytensor.function(list(inputs), outputs, updates=updates, givens=givens, mode=mode, trust_input=True)

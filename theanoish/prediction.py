@@ -58,7 +58,7 @@ class Predictor:
     def _batches(
         self, windows: Windows, clips: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> Iterator[NDArray[Any]]:
-        """All windows, `windows_a_call` at a time, each batch read while the one before it is used; the last is filled up."""
+        """All windows, `windows_a_call` at a time, each read while the one before is used; the last is filled up."""
         size = self.windows_a_call
 
         def read(first: int) -> NDArray[Any]:
