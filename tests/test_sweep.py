@@ -23,7 +23,7 @@ from theanoish.tables import collect, markdown
 from theanoish.workers import Place, places_here, run_here, run_on_cluster
 
 SCRIPT = Path(reproduce.__file__)
-SETTINGS = Settings(frontend="mel", length=1024, stride=1024, updates=3000, validation_interval=300)
+SETTINGS = Settings(frontend="mel", length=1024, stride=1024, updates=2000, validation_interval=250)
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +123,11 @@ def test_a_killed_process_is_replaced_and_goes_on_from_its_last_state(data, tmp_
         elif event.job == killed:
             if deaths:
                 updates_after.append(event.update)
-            elif event.update >= 350:
+            elif event.update >= 300:
                 os.kill(process_of(killed), signal.SIGKILL)
     assert deaths == [killed]
     assert outcomes == {killed: Outcome("finished"), undisturbed: Outcome("finished")}
-    assert updates_after[0] >= 300  # where a validation had saved its state, not the beginning
+    assert updates_after[0] >= 250  # where a validation had saved its state, not the beginning
     assert updates_after[0] % SETTINGS.validation_interval == 0
     assert same_training(killed, undisturbed)
     assert killed.scores["mean_auc"] == undisturbed.scores["mean_auc"]
@@ -173,8 +173,8 @@ def test_places_hold_each_process_to_a_core(monkeypatch):
 
 def test_reproduce_stops_at_ctrl_c_continues_and_then_has_nothing_to_do(data, tmp_path):
     command = [sys.executable, str(SCRIPT), "--data", str(data), "--runs", str(tmp_path), "--workers", "1"]
-    command += ["--updates", "5000", "--validation-interval", "500", "--only", "mel_1024_1024"]
-    folder = tmp_path / "mel_1024_1024_seed1_5000updates"
+    command += ["--updates", "2000", "--validation-interval", "500", "--only", "mel_1024_1024"]
+    folder = tmp_path / "mel_1024_1024_seed1_2000updates"
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (folder / "state.pkl").exists() and process.poll() is None:
             time.sleep(0.05)
@@ -189,7 +189,7 @@ def test_reproduce_stops_at_ctrl_c_continues_and_then_has_nothing_to_do(data, tm
     table = (tmp_path / "tables.md").read_text()
     assert f"{stored['mean_auc']:.4f}" in table
     assert "small.h5" in table
-    assert "5,000 updates" in table
+    assert "2,000 updates" in table
     assert (tmp_path / "figures" / "figure1.pdf").exists()
 
     before = (folder / "checkpoint.pkl").stat().st_mtime_ns
@@ -237,12 +237,12 @@ def test_dask_worker_killed_in_the_middle(data, tmp_path):
                 outcomes[event.job] = event.outcome
             elif event.job == killed and event.update is not None:
                 updates.append(event.update)
-                if event.update >= 350 and killed_at is None:
+                if event.update >= 300 and killed_at is None:
                     killed_at = len(updates)
                     os.kill(process_of(killed), signal.SIGKILL)
     assert outcomes == {killed: Outcome("finished"), undisturbed: Outcome("finished")}
     assert updates[killed_at] % SETTINGS.validation_interval == 0
-    assert updates[killed_at] >= 300
+    assert updates[killed_at] >= 250
     assert same_training(killed, undisturbed)
 
 

@@ -91,7 +91,6 @@ def _collect_cell(sweep: Sweep, cell: Cell) -> dict[str, Any]:
         "row": cell.row,
         "network": cell.settings.name,
         "learning_rate": sweep.settings(cell.settings).learning_rate,
-        "learning_rate": sweep.settings(cell.settings).learning_rate,
         "paper_auc": cell.auc,
         "mean_auc": statistics.fmean(aucs) if aucs else None,
         "deviation": statistics.stdev(aucs) if len(aucs) > 1 else None,
@@ -110,7 +109,6 @@ def markdown(results: dict[str, Any]) -> str:
 
 def _conditions(results: dict[str, Any]) -> str:
     cells = [cell for table in results["tables"].values() for cell in table]
-    rates = ", ".join(f"{rate:g}" for rate in sorted({cell["learning_rate"] for cell in cells}))
     runs = [run for cell in cells for run in cell["runs"]]
     clips = sorted({f"{run['clips']} test clips ({run['clips_kept']} clips kept)" for run in runs})
     seeds = results["seeds"]
