@@ -84,6 +84,11 @@ def test_max_pool_passes_the_gradient_once_where_inputs_tie():
     np.testing.assert_allclose(np.stack(sums, axis=1), weights, rtol=1e-6)
 
 
+def test_max_pooling_of_features_passes_the_gradient_once_where_filters_tie():
+    _, weights, (gradient,) = apply(lambda x: layers.max_pooled(x, 4), np.zeros((1, 2, 8)))
+    np.testing.assert_allclose(gradient.reshape(1, 2, 2, 4).sum(axis=3), weights, rtol=1e-6)
+
+
 @pytest.mark.parametrize("size", [2, 4])
 def test_feature_pooling(size):
     maps = generator.standard_normal((MINIBATCH, 3, 8))

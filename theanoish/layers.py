@@ -132,11 +132,6 @@ class MaxPool:
     input_shape : (int, int)
         Time and channels.
     size : int
-
-    Notes
-    -----
-    The gradient goes to the first of equal maxima. PyTensor's own would go to each of them in full, and so come to a
-    multiple of itself wherever the music pauses.
     """
 
     def __init__(self, input_shape: Shape, size: int) -> None:
@@ -145,26 +140,12 @@ class MaxPool:
         self.output_shape = (-(-self.time // size), self.channels)
 
     def __call__(self, maps: TensorVariable) -> TensorVariable:
-        inputs = [maps.type()]
-        maximum = self._pools(inputs[0]).max(axis=2)
-        return OpFromGraph(inputs, [maximum], inline=True, pullback=self._pullback)(maps)
-
-    def _pools(self, maps: TensorVariable) -> TensorVariable:
         minibatch, (pools, channels) = maps.type.shape[0], self.output_shape
         missing = pools * self.size - self.time
         if missing:
             lowest = pt.full((minibatch, missing, channels), -np.inf, dtype=maps.dtype)
             maps = pt.concatenate([maps, lowest], axis=1)
-        return maps.reshape((minibatch, pools, self.size, channels))
-
-    def _pullback(
-        self, inputs: list[TensorVariable], outputs: list[TensorVariable], gradients: list[TensorVariable]
-    ) -> list[TensorVariable]:
-        minibatch, (pools, channels) = inputs[0].type.shape[0], self.output_shape
-        winner = pt.argmax(self._pools(inputs[0]), axis=2)[:, :, None]
-        places = np.arange(self.size)[None, None, :, None]
-        passed = pt.switch(pt.eq(winner, places), gradients[0][:, :, None], np.float32(0))
-        return [passed.reshape((minibatch, pools * self.size, channels))[:, : self.time]]
+        return maximum(maps.reshape((minibatch, pools, self.size, channels)), axis=2)
 
 
 class Bias:
@@ -211,7 +192,24 @@ def l2_pooled(maps: TensorVariable, size: int) -> TensorVariable:
 
 def max_pooled(maps: TensorVariable, size: int) -> TensorVariable:
     """Maximum of each `size` adjacent channels: maxout units (section 4.4)."""
-    return _grouped(maps, size).max(axis=3)
+    return maximum(_grouped(maps, size), axis=3)
+
+
+def maximum(maps: TensorVariable, axis: int) -> TensorVariable:
+    """Maximum over an axis, whose gradient goes to the first of equal maxima.
+
+    PyTensor's own would go to each of them in full, and so come to a multiple of itself wherever the music pauses.
+    """
+
+    def pullback(
+        inputs: list[TensorVariable], outputs: list[TensorVariable], gradients: list[TensorVariable]
+    ) -> list[TensorVariable]:
+        winner = pt.argmax(inputs[0], axis=axis, keepdims=True)
+        places = np.arange(maps.type.shape[axis]).reshape([-1 if i == axis else 1 for i in range(maps.ndim)])
+        return [pt.switch(pt.eq(winner, places), pt.expand_dims(gradients[0], axis), np.float32(0))]
+
+    inputs = [maps.type()]
+    return OpFromGraph(inputs, [inputs[0].max(axis=axis)], inline=True, pullback=pullback)(maps)
 
 
 def _grouped(maps: TensorVariable, size: int) -> TensorVariable:
