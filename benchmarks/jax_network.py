@@ -148,7 +148,7 @@ def _loss(convolve: Convolve, settings: Settings, parameters: Parameters, window
     if settings.frontend == "raw":
         frames = windows[:, : settings.frames * settings.length].reshape(len(windows), settings.frames, -1)
         frames = frames.astype(jnp.float32) / 32768
-        maps = jax.nn.relu(frames @ parameters["strided/filters"] + parameters["strided/bias"])
+        maps = jax.nn.relu(frames @ parameters["strided/filters"].T + parameters["strided/bias"])
     for number in (1, 2):
         pooled = _max_pool(convolve(maps, parameters[f"convolution{number}/filters"]))
         maps = jax.nn.relu(pooled + parameters[f"bias{number}/bias"])

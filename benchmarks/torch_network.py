@@ -148,10 +148,14 @@ class TorchTrainer:
     def _to_torch(self, name: str, value: NDArray[np.float32]) -> NDArray[np.float32]:
         if name == "hidden/weights":  # inputs (time, channels) to (channels, time)
             return value.reshape(-1, 32, value.shape[1]).transpose(2, 1, 0).copy()
+        if name == "strided/filters":
+            return value
         return np.moveaxis(value, -1, 0).copy()  # (channels, width, filters) to (filters, channels, width)
 
     def _to_ours(self, name: str, parameter: torch.Tensor) -> NDArray[np.float32]:
         value = parameter.detach().cpu().numpy().copy()  # the next update writes over the original
         if name == "hidden/weights":
             return value.reshape(len(value), 32, -1).transpose(2, 1, 0).reshape(self._shapes[name])
+        if name == "strided/filters":
+            return value.reshape(self._shapes[name])
         return np.moveaxis(value.reshape(len(value), *self._shapes[name][:-1]), 0, -1)

@@ -8,9 +8,9 @@ from theanoish.settings import Settings
 
 
 def strided_convolution(signal, filters, bias, stride):
-    """(minibatch, samples), (length, filters) -> (minibatch, frames, filters)"""
+    """(minibatch, samples), (filters, length) -> (minibatch, frames, filters)"""
     filters = np.float64(filters)
-    maps = [[correlate(row, f, "valid")[::stride] for f in filters.T] for row in np.float64(signal)]
+    maps = [[correlate(row, f, "valid")[::stride] for f in filters] for row in np.float64(signal)]
     return np.moveaxis(np.array(maps), 1, 2) + bias
 
 

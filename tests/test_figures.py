@@ -88,7 +88,7 @@ def test_architecture_has_the_papers_sizes_and_the_networks_shapes():
 
 
 @pytest.mark.parametrize(
-    "settings", {cell.settings for cells in TABLES.values() for cell in cells}, ids=lambda s: s.name
+    "settings", dict.fromkeys(cell.settings for cells in TABLES.values() for cell in cells), ids=lambda s: s.name
 )
 def test_architecture_agrees_with_the_parameters(settings):
     """Each layer's weights fit between the output shapes that are drawn before and after it."""
@@ -104,7 +104,7 @@ def test_architecture_agrees_with_the_parameters(settings):
     assert shapes[first - 1][1] == channels
     if settings.frontend == "raw":
         assert before["strided convolution"] == (48_000, 1)
-        assert parameters["strided/filters"].shape == (settings.length, shapes[1][1])
+        assert parameters["strided/filters"].shape == (shapes[1][1], settings.length)
     else:
         assert shapes[0] == (settings.frames, 128)
 

@@ -24,7 +24,7 @@ _HIGH = 3500.0  # and few filters lie above
 
 def filters_of(network: Network) -> Array:
     """The filters of a network's strided convolution, (filters, length); only networks that take raw audio have one."""
-    return network.values()["strided/filters"].T.astype(np.float64)
+    return network.values()["strided/filters"].astype(np.float64)
 
 
 def initial_filters(settings: Settings) -> Array:
