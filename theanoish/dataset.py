@@ -5,7 +5,6 @@ one read at a known place, without HDF5 in between; that is what keeps training 
 """
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +120,7 @@ class Dataset:
 
 
 class Windows:
-    """Windows of some clips, read straight from the HDF5 file.
+    """Windows of some clips, read straight from the HDF5 file; by one thread at a time.
 
     Attributes
     ----------
@@ -146,11 +145,7 @@ class Windows:
             self._offset = values.id.get_offset()
             self._check(values, int(file.attrs["sample_rate"]))
         self._row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:]))
-        self._file = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
+        self._file = path.open("rb", buffering=0)
 
     def _check(self, values: h5py.Dataset, sample_rate: int) -> None:
         if sample_rate != SAMPLE_RATE:
@@ -210,10 +205,10 @@ class Windows:
         return clips
 
     def _fill(self, into: NDArray[Any], place: int) -> None:
+        self._file.seek(self._offset + place * self._row_bytes)
         buffer = into.data.cast("B")
-        read = 0
-        while read < len(buffer):  # one call reads at most 2 GiB
-            got = os.preadv(self._file, [buffer[read:]], self._offset + place * self._row_bytes + read)
-            if got == 0:
+        while buffer:  # one call reads at most 2 GiB
+            read = self._file.readinto(buffer)
+            if not read:
                 raise InputError("the data set ends inside a clip: the file was cut off; build it again")
-            read += got
+            buffer = buffer[read:]

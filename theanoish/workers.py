@@ -56,7 +56,9 @@ def places_here(backend: str, workers: int | None) -> list[Place]:
     gpus = _count_gpus() if backend == "jax" else 0
     if gpus:
         return _places_on_gpus(gpus, workers or gpus)
-    cores = sorted(os.sched_getaffinity(0))
+    cores: list[int | None] = [None] * (os.cpu_count() or 1)
+    if hasattr(os, "sched_getaffinity"):  # macOS cannot hold a process to a core
+        cores = [*sorted(os.sched_getaffinity(0))]
     return [Place(cores[i % len(cores)], {}) for i in range(workers or len(cores))]
 
 
