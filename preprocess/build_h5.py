@@ -72,9 +72,9 @@ def build_settings(args: argparse.Namespace) -> BuildSettings:
 
 
 @contextmanager
-def shown(stop: StopRequest, stage: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of bytes done, as a callback that also stops the work where that was asked for."""
-    with tqdm(desc=stage, unit="B", unit_scale=True, unit_divisor=1000) as bar:
+def shown(stop: StopRequest, stage: str, unit: str = "B") -> Iterator[Callable[[int, int], None]]:
+    """A bar of what is done, as a callback that also stops the work where that was asked for."""
+    with tqdm(desc=stage, unit=unit, unit_scale=unit == "B") as bar:
 
         def progress(done: int, total: int) -> None:
             if stop.requested:
@@ -90,7 +90,7 @@ def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
     if args.demo:
         from theanoish.demo import make_demo  # slow to import, and every worker imports what stands at the top
 
-        with shown(stop, "composing") as progress:
+        with shown(stop, "composing", " clips") as progress:
             make_demo(source, progress=progress, workers=args.workers)
     if args.download:
         with shown(stop, "downloading") as progress:
