@@ -251,9 +251,9 @@ def _accompaniment(scale: list[int], roots: Sequence[int], random: Generator) ->
 
 
 def _bass_line(scale: list[int], roots: Sequence[int], random: Generator) -> Iterator[Note]:
-    step = random.choice([0.5, 1, 2])
+    step = float(random.choice([0.5, 1, 2]))
     for bar, root in enumerate(roots):
-        yield from ((bar * _BAR + beat, step * 0.9, scale[root]) for beat in np.arange(0, _BAR, step))
+        yield from ((float(bar * _BAR + beat), step * 0.9, scale[root]) for beat in np.arange(0, _BAR, step))
 
 
 def drum_pattern(style: str, bars: int, random: Generator) -> Iterator[tuple[float, str]]:
