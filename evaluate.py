@@ -39,8 +39,11 @@ def report(evaluation: Evaluation) -> str:
         f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of split "
         f"{values['split']} ({values['clips_kept']} clips kept)"
     )
-    clips, auc = values["artist_filtered_clips"], number(values["artist_filtered_mean_auc"])
-    lines.append(f"mean AUC on the {clips} of them by artists not heard in training: {auc}")
+    if values["artist_filtered_clips"]:
+        clips, auc = values["artist_filtered_clips"], number(values["artist_filtered_mean_auc"])
+        lines.append(f"mean AUC on the {clips} of them by artists not heard in training: {auc}")
+    else:
+        lines.append("all of them are by artists heard in training")
     if values["paper_auc"] is not None:
         lines.append(f"the paper's mean test AUC for these settings, on MagnaTagATune: {values['paper_auc']:.4f}")
     return "\n".join(lines)
