@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser, args = parse(arguments)
     try:
         evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend)
+        print(report(evaluation))
         if args.json:
             write_json(args.json, evaluation)
         if args.csv:
@@ -65,7 +66,6 @@ def main(arguments: list[str] | None = None) -> int:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except KeyboardInterrupt:
         parser.exit(130, f"{parser.prog}: stopped; nothing was written\n")
-    print(report(evaluation))
     return 0
 
 

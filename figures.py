@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = args.output or args.checkpoint.parent / "figures"
     try:
         names = make_figures(args.checkpoint, folder)
-    except InputError as error:
+    except (InputError, OSError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     print(f"{', '.join(names)} as PNG and PDF in {folder}")
     return 0

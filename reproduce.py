@@ -47,7 +47,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
 def positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
     return number
 
 
@@ -116,6 +116,7 @@ def reproduce(args: argparse.Namespace) -> int:
     sweep = Sweep(args.data, args.runs or Path("runs") / args.data.stem, args.backend, changes, args.seeds)
     jobs = sweep.plan(args.table, args.only)
     check(jobs, dataset)
+    sweep.runs.mkdir(parents=True, exist_ok=True)
     left = [job for job in jobs if job.scores is None]
     print(f"{len(jobs)} cells, {len(jobs) - len(left)} of them finished earlier; runs in {sweep.runs}")
     failed, interrupted = train(left, args) if left else ({}, False)
@@ -136,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser, args = parse(arguments)
     try:
         return reproduce(args)
-    except InputError as error:
+    except (InputError, OSError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
 
 

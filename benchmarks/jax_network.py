@@ -121,13 +121,6 @@ def sum_of_products(maps: Any, filters: Any) -> Any:
     return sum(maps[:, tap : tap + time] @ taps for tap, taps in enumerate(filters))
 
 
-def im2col(maps: Any, filters: Any) -> Any:
-    """One matrix product of all shifted inputs side by side."""
-    time = maps.shape[1] - len(filters) + 1
-    columns = jnp.concatenate([maps[:, tap : tap + time] for tap in range(len(filters))], axis=2)
-    return columns @ filters.reshape(-1, filters.shape[2])
-
-
 def _update(
     convolve: Convolve, settings: Settings, parameters: Parameters, data: Any, labels: Any, clips: Any, offsets: Any
 ) -> tuple[Parameters, Any]:

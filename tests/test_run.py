@@ -269,3 +269,12 @@ def test_runs_do_not_depend_on_the_working_folder(tmp_path, dataset, monkeypatch
     start_run(tmp_path, SETTINGS, Dataset(Path(dataset.path.name)), "jax")
     monkeypatch.chdir(tmp_path)
     assert resume_run(tmp_path).dataset.path == dataset.path
+
+
+def test_a_run_that_is_to_end_where_it_was_stopped_is_validated(dataset, tmp_path):
+    folder = tmp_path / "run"
+    assert not train(start_run(folder, SETTINGS, dataset, "jax"), stop_at=10)
+    run = resume_run(folder, updates=10)
+    assert train(run)
+    assert [entry["update"] for entry in run.progress.history] == [10]
+    assert checkpoint.load(folder / "checkpoint.pkl", checkpoint.CHECKPOINT)["update"] == 10

@@ -96,7 +96,10 @@ class Dataset:
         """
         rows = np.flatnonzero(self.splits == split)
         if len(rows) == 0:
-            raise InputError(f"{self.path}: no clip in split '{split}'; its folders (see the README) hold none")
+            raise InputError(
+                f"{self.path}: no clip in split '{split}'; folders 0 to b are for training, c for validation, "
+                "d to f for testing"
+            )
         return rows
 
     def windows(self, settings: Settings, rows: NDArray[np.int64]) -> "Windows":
@@ -111,7 +114,8 @@ class Dataset:
         if name not in self.representations:
             raise InputError(
                 f"{self.path}: has no '{name}', only {', '.join(self.representations)}; "
-                f"build it with preprocess/build_h5.py --representations {name}"
+                "build it again with preprocess/build_h5.py --overwrite --representations "
+                f"{' '.join([*self.representations, name])}"
             )
         try:
             return Windows(self.path, name, settings, rows)

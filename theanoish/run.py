@@ -41,7 +41,7 @@ class Progress:
     loss_sum, loss_count : float, int
         Losses since the last validation.
     history : list of dict
-        One entry a validation: update, loss, validation_auc, best, seconds.
+        One entry a validation: update, loss, validation_auc, best, time.
     """
 
     update: int = 0
@@ -117,7 +117,11 @@ class Run:
             self._save_state()
             if stop.requested:
                 break
-        return self.progress.update == self.settings.updates
+        finished = self.progress.update == self.settings.updates
+        if finished and self.progress.loss_count:  # resumed where it was stopped, between validations, as if planned so
+            self._validate()
+            self._save_state()
+        return finished
 
     def _advance(self, until: int, stop: StopRequest, report: Report) -> None:
         progress = self.progress
@@ -134,8 +138,8 @@ class Run:
 
     def _diverged(self, what: str, update: int) -> InputError:
         return InputError(
-            f"{self.folder}: {what} not finite at update {update}; train again with a lower --learning-rate. "
-            "What the run had saved before is kept."
+            f"{self.folder}: {what} not finite at update {update}; train again with a lower --learning-rate "
+            "and another --run. What this one had saved before is kept."
         )
 
     def _validate(self) -> None:

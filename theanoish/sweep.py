@@ -175,7 +175,7 @@ def check(jobs: list[Job], dataset: Dataset) -> None:
     if missing:
         raise InputError(
             f"{dataset.path}: has no {', '.join(missing)}; build all that the tables need with "
-            "preprocess/build_h5.py --representations all, or narrow the tables down with --table and --only"
+            "preprocess/build_h5.py --overwrite --representations all, or narrow them down with --table and --only"
         )
     for job in jobs:
         _check_folder(job)
