@@ -89,7 +89,7 @@ class Settings:
             _require(False, name, value, f"of type {kind.__name__}")
 
     def _check_geometry(self) -> None:
-        _require(self.frames >= 36, "pair of length and stride", (self.length, self.stride),
+        _require(self.frames >= 36, "length and stride", (self.length, self.stride),
                  "short enough for 36 frames in a window, below which the network has no output")  # fmt: skip
         if self.frontend == "raw":
             _require(self.length % self.stride == 0, "length", self.length, f"a multiple of the stride, {self.stride}")
