@@ -73,7 +73,7 @@ def test_plan_knows_its_networks(tmp_path):
 
 def test_check_names_all_missing_representations_and_the_command(data, tmp_path):
     jobs = Sweep(data, tmp_path, "jax", {}, seeds=1).plan(TABLES, [])
-    with pytest.raises(InputError, match=r"mel_1024_512, .*mel_512_512, raw; .*build_h5.py --overwrite --representations all"):
+    with pytest.raises(InputError, match=r"mel_1024_512, .*mel_512_512, raw; .* --overwrite --representations all"):
         check(jobs, Dataset(data))
 
 
