@@ -1,7 +1,7 @@
 """The network and its training written by hand in JAX, without PyTensor: what this project must be level with."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import jax
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from theanoish.settings import Settings
 
+POOL = 4
+
 Parameters = dict[str, Any]
 Convolve = Callable[[Any, Any], Any]
+Pool = Callable[[Any, Any], Any]
 
 
 class JaxTrainer:
@@ -27,8 +30,8 @@ class JaxTrainer:
         Initial parameters, as `theanoish.network.Network.values` gives them.
     clips : int16 array (clips, samples) or float32 array (clips, frames, 128)
     labels : uint8 array (clips, tags)
-    convolve : callable
-        How to convolve: one of the functions below.
+    convolve, pool : callable
+        How to convolve and to pool: two of the functions below.
     updates_a_call : int
         1 for one call an update, otherwise ``lax.scan`` over so many.
     """
@@ -40,12 +43,13 @@ class JaxTrainer:
         clips: NDArray[Any],
         labels: NDArray[np.uint8],
         convolve: Convolve,
+        pool: Pool,
         updates_a_call: int,
     ) -> None:
         self._updates_a_call = updates_a_call
         self._parameters = {name: jnp.asarray(_swap_filters(value)) for name, value in values.items()}
         self._clips, self._labels = jnp.asarray(clips), jnp.asarray(labels)
-        self._update = partial(_update, convolve, settings)
+        self._update = partial(_update, partial(_loss, convolve, pool, settings), settings)
         self._scan = jax.jit(self._scanned, donate_argnums=0)
         self._single = jax.jit(self._update, donate_argnums=0)
 
@@ -87,11 +91,17 @@ def lax_convolution(maps: Any, filters: Any) -> Any:
     return lax.conv_general_dilated(maps, filters, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
 
 
+def sum_of_products(maps: Any, filters: Any) -> Any:
+    """One matrix product for each tap."""
+    time = maps.shape[1] - len(filters) + 1
+    return sum(maps[:, tap : tap + time] @ taps for tap, taps in enumerate(filters))
+
+
 @jax.custom_vjp
 def shift_add(maps: Any, filters: Any) -> Any:
     """One matrix product with all taps of all filters, then the sum of the taps' shifted outputs."""
     width, time = len(filters), maps.shape[1] - len(filters) + 1
-    taps = (maps @ _flat(filters)).reshape(*maps.shape[:2], width, -1)
+    taps = (maps @ _rows(filters).T).reshape(*maps.shape[:2], width, -1)
     return sum(taps[:, tap : tap + time, tap] for tap in range(width))
 
 
@@ -101,34 +111,70 @@ def _shift_add_forward(maps: Any, filters: Any) -> tuple[Any, tuple[Any, Any]]:
 
 def _shift_add_backward(inputs: tuple[Any, Any], gradient: Any) -> tuple[Any, Any]:
     maps, filters = inputs
-    (width, channels, outputs), time = filters.shape, maps.shape[1]
-    padded = jnp.pad(gradient, ((0, 0), (width - 1, width - 1), (0, 0)))
-    taps = jnp.concatenate([padded[:, width - 1 - tap :][:, :time] for tap in range(width)], axis=2)
-    for_filters = maps.reshape(-1, channels).T @ taps.reshape(-1, width * outputs)
-    return taps @ _flat(filters).T, for_filters.reshape(channels, width, outputs).transpose(1, 0, 2)
+    (width, channels, outputs), (minibatch, time) = filters.shape, maps.shape[:2]
+    padded = jnp.pad(gradient.transpose(2, 0, 1), ((0, 0), (0, 0), (width - 1, width - 1)))
+    taps = jnp.stack([padded[:, :, width - 1 - tap :][:, :, :time] for tap in range(width)])
+    taps = taps.reshape(width * outputs, minibatch * time)
+    for_filters = (taps @ maps.reshape(-1, channels)).reshape(width, outputs, channels)
+    return (taps.T @ _rows(filters)).reshape(maps.shape), for_filters.swapaxes(1, 2)
 
 
 shift_add.defvjp(_shift_add_forward, _shift_add_backward)
 
 
-def _flat(filters: Any) -> Any:
-    return filters.transpose(1, 0, 2).reshape(filters.shape[1], -1)
+def _rows(filters: Any) -> Any:
+    return filters.swapaxes(1, 2).reshape(-1, filters.shape[1])
 
 
-def sum_of_products(maps: Any, filters: Any) -> Any:
-    """One matrix product for each tap."""
-    time = maps.shape[1] - len(filters) + 1
-    return sum(maps[:, tap : tap + time] @ taps for tap, taps in enumerate(filters))
+def max_pool(maps: Any, bias: Any) -> Any:
+    """Maximum, bias and rectifier as they are written down."""
+    return jax.nn.relu(_pools(maps).max(axis=2) + bias)
+
+
+@jax.custom_vjp
+def rectified_max_pool(maps: Any, bias: Any) -> Any:
+    """Maximum, bias and rectifier, whose gradient is given to which input won."""
+    pools = _pools(maps)
+    return jax.nn.relu(reduce(jnp.maximum, [pools[:, :, i] for i in range(POOL)]) + bias)
+
+
+def _rectified_max_pool_forward(maps: Any, bias: Any) -> tuple[Any, tuple[Any, Any]]:
+    return rectified_max_pool(maps, bias), (maps, bias)
+
+
+def _rectified_max_pool_backward(inputs: tuple[Any, Any], gradient: Any) -> tuple[Any, Any]:
+    maps, bias = inputs
+    pools = _pools(maps)
+    threshold = jnp.broadcast_to(-bias, (*pools.shape[:2], 1, len(bias)))
+    winner = jnp.concatenate([threshold, pools], axis=2).argmax(axis=2, keepdims=True)
+    for_pools = jnp.where(winner == jnp.arange(1, POOL + 1)[:, None], gradient[:, :, None], 0)
+    for_maps = for_pools.reshape(len(maps), -1, len(bias))[:, : maps.shape[1]]
+    return for_maps, jnp.where(winner != 0, gradient[:, :, None], 0).sum(axis=(0, 1, 2))
+
+
+rectified_max_pool.defvjp(_rectified_max_pool_forward, _rectified_max_pool_backward)
+
+
+def _pools(maps: Any) -> Any:
+    minibatch, time, channels = maps.shape
+    padded = jnp.pad(maps, ((0, 0), (0, -time % POOL), (0, 0)), constant_values=-jnp.inf)
+    return padded.reshape(minibatch, -1, POOL, channels)
 
 
 def _update(
-    convolve: Convolve, settings: Settings, parameters: Parameters, data: Any, labels: Any, clips: Any, offsets: Any
+    loss: Callable[..., Any],
+    settings: Settings,
+    parameters: Parameters,
+    data: Any,
+    labels: Any,
+    clips: Any,
+    offsets: Any,
 ) -> tuple[Parameters, Any]:
     length = 48_000 if settings.frontend == "raw" else settings.frames
     windows = jnp.stack([_cut(data, clips[i], offsets[i], length) for i in range(settings.minibatch)])
-    loss, gradients = jax.value_and_grad(partial(_loss, convolve, settings))(parameters, windows, labels[clips])
+    value, gradients = jax.value_and_grad(loss)(parameters, windows, labels[clips])
     rate = settings.learning_rate
-    return jax.tree.map(lambda value, gradient: value - rate * gradient, parameters, gradients), loss
+    return jax.tree.map(lambda parameter, gradient: parameter - rate * gradient, parameters, gradients), value
 
 
 def _cut(data: Any, clip: Any, offset: Any, length: int) -> Any:
@@ -136,27 +182,21 @@ def _cut(data: Any, clip: Any, offset: Any, length: int) -> Any:
     return lax.dynamic_slice(data, start, (1, length, *data.shape[2:]))[0]
 
 
-def _loss(convolve: Convolve, settings: Settings, parameters: Parameters, windows: Any, labels: Any) -> Any:
+def _loss(convolve: Convolve, pool: Pool, settings: Settings, parameters: Parameters, windows: Any, labels: Any) -> Any:
     maps = windows
     if settings.frontend == "raw":
         frames = windows[:, : settings.frames * settings.length].reshape(len(windows), settings.frames, -1)
         frames = frames.astype(jnp.float32) / 32768
         maps = jax.nn.relu(frames @ parameters["strided/filters"].T + parameters["strided/bias"])
     for number in (1, 2):
-        pooled = _max_pool(convolve(maps, parameters[f"convolution{number}/filters"]))
-        maps = jax.nn.relu(pooled + parameters[f"bias{number}/bias"])
+        convolved = convolve(maps, parameters[f"convolution{number}/filters"])
+        maps = pool(convolved, parameters[f"pool{number}/bias"])
     units = maps.reshape(len(maps), -1)
     units = jax.nn.relu(units @ parameters["hidden/weights"] + parameters["hidden/bias"])
     logits = units @ parameters["output/weights"] + parameters["output/bias"]
     return jnp.mean(jax.nn.softplus(logits) - logits * labels)
 
 
-def _max_pool(maps: Any) -> Any:
-    minibatch, time, channels = maps.shape
-    padded = jnp.pad(maps, ((0, 0), (0, -time % 4), (0, 0)), constant_values=-jnp.inf)
-    return padded.reshape(minibatch, -1, 4, channels).max(axis=2)
-
-
 def _swap_filters(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(channels, width, filters) to (width, channels, filters) and back; other parameters as they are."""
-    return value.transpose(1, 0, 2) if value.ndim == 3 else value
+    """(width, filters, channels) to (width, channels, filters) and back; other parameters as they are."""
+    return value.swapaxes(1, 2) if value.ndim == 3 else value

@@ -141,21 +141,23 @@ class TorchTrainer:
                 parameter.copy_(torch.tensor(self._to_torch(name, value)).reshape(parameter.shape))
 
     def _parameter(self, name: str) -> torch.Tensor:
-        layer, kind = name.replace("bias1/", "convolution1/").replace("bias2/", "convolution2/").split("/")
+        layer, kind = name.replace("pool", "convolution").split("/")  # where PyTorch keeps the bias
         parameter: torch.Tensor = getattr(getattr(self._network, layer), "bias" if kind == "bias" else "weight")
         return parameter
 
     def _to_torch(self, name: str, value: NDArray[np.float32]) -> NDArray[np.float32]:
         if name == "hidden/weights":  # inputs (time, channels) to (channels, time)
             return value.reshape(-1, 32, value.shape[1]).transpose(2, 1, 0).copy()
-        if name == "strided/filters":
-            return value
-        return np.moveaxis(value, -1, 0).copy()  # (channels, width, filters) to (filters, channels, width)
+        if name == "output/weights":
+            return value.T.copy()
+        return np.moveaxis(value, 0, -1).copy() if value.ndim == 3 else value  # to (filters, channels, width)
 
     def _to_ours(self, name: str, parameter: torch.Tensor) -> NDArray[np.float32]:
         value = parameter.detach().cpu().numpy().copy()  # the next update writes over the original
         if name == "hidden/weights":
             return value.reshape(len(value), 32, -1).transpose(2, 1, 0).reshape(self._shapes[name])
-        if name == "strided/filters":
-            return value.reshape(self._shapes[name])
-        return np.moveaxis(value.reshape(len(value), *self._shapes[name][:-1]), 0, -1)
+        if name == "output/weights":
+            return value.T
+        if name.startswith("convolution"):  # (filters, channels, width) to (width, filters, channels)
+            return np.moveaxis(value.reshape(*self._shapes[name][1:], -1), -1, 0)
+        return value.reshape(self._shapes[name])

@@ -135,12 +135,16 @@ def other_programs(
     data = (settings, values, clips, labels)
     by_hand = partial(jax_network.JaxTrainer, *data)
     programs: dict[str, Program] = {
-        "JAX, `lax.conv`, one update a call": by_hand(jax_network.lax_convolution, 1),
-        "JAX, `lax.scan`, sum of products": by_hand(jax_network.sum_of_products, UPDATES_A_CALL),
-        "JAX, `lax.scan`, shift-add with own gradient": by_hand(jax_network.shift_add, UPDATES_A_CALL),
+        "JAX, `lax.conv`, one update a call": by_hand(jax_network.lax_convolution, jax_network.max_pool, 1),
+        "JAX, `lax.scan`, sum of products": by_hand(jax_network.sum_of_products, jax_network.max_pool, UPDATES_A_CALL),
+        "JAX, `lax.scan`, this project's formulas": by_hand(
+            jax_network.shift_add, jax_network.rectified_max_pool, UPDATES_A_CALL
+        ),
     }
     if jax.default_backend() != "cpu":  # on a CPU, XLA's convolution is some 15 times slower inside a loop
-        programs["JAX, `lax.scan`, `lax.conv`"] = by_hand(jax_network.lax_convolution, UPDATES_A_CALL)
+        programs["JAX, `lax.scan`, `lax.conv`"] = by_hand(
+            jax_network.lax_convolution, jax_network.max_pool, UPDATES_A_CALL
+        )
     if torch is None:
         return programs
     for name, kind in (("`Conv1d`", torch_network.Conv1dNetwork), ("channels-last", torch_network.ChannelsLastNetwork)):

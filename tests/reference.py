@@ -15,9 +15,9 @@ def strided_convolution(signal, filters, bias, stride):
 
 
 def convolution(maps, filters):
-    """(minibatch, time, channels), (channels, width, filters) -> (minibatch, time - width + 1, filters)"""
+    """(minibatch, time, channels), (width, filters, channels) -> (minibatch, time - width + 1, filters)"""
     maps, filters = np.float64(maps), np.float64(filters)
-    outputs = [[correlate(m, filters[:, :, k].T, "valid")[:, 0] for k in range(filters.shape[2])] for m in maps]
+    outputs = [[correlate(m, filters[:, k], "valid")[:, 0] for k in range(filters.shape[1])] for m in maps]
     return np.moveaxis(np.array(outputs), 1, 2)
 
 
@@ -51,7 +51,7 @@ def logits(settings: Settings, p, windows, mask=None):
             ("relu", "max"): lambda x: channel_max_pool(x, settings.pool_size),
         }[settings.nonlinearity, settings.pooling](x)
     for layer in "12":
-        x = max_pool(relu(convolution(x, p[f"convolution{layer}/filters"]) + p[f"bias{layer}/bias"]), 4)
+        x = max_pool(relu(convolution(x, p[f"convolution{layer}/filters"]) + p[f"pool{layer}/bias"]), 4)
     x = x.reshape(len(x), -1)
     keep = np.ones((len(x), x.shape[1] + 100)) if mask is None else mask / (1 - settings.dropout)
     units = relu((x * keep[:, : x.shape[1]]) @ np.float64(p["hidden/weights"]) + p["hidden/bias"])

@@ -98,7 +98,7 @@ def test_architecture_agrees_with_the_parameters(settings):
     before = {name: shapes[i - 1] for i, (name, _, _) in enumerate(layers)}
     assert parameters["hidden/weights"].shape == (np.prod(shapes[-3]), *shapes[-2])
     assert parameters["output/weights"].shape == (*shapes[-2], *shapes[-1])
-    channels, width, filters = parameters["convolution1/filters"].shape
+    width, filters, channels = parameters["convolution1/filters"].shape
     first = [name for name, _, _ in layers].index("convolution")
     assert shapes[first] == (shapes[first - 1][0] - width + 1, filters)
     assert shapes[first - 1][1] == channels

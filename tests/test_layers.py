@@ -65,21 +65,24 @@ def test_convolution_as_explicit_loops():
     maps, filters = generator.standard_normal((MINIBATCH, 6, 2)), layer.filters.get_value()
     expected = np.zeros((MINIBATCH, 3, 3))
     for n, t, o, c, k in np.ndindex(MINIBATCH, 3, 3, 2, 4):
-        expected[n, t, o] += maps[n, t + k, c] * filters[c, k, o]
+        expected[n, t, o] += maps[n, t + k, c] * filters[k, o, c]
     np.testing.assert_allclose(apply(layer, maps)[0], expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("time", [8, 9, 11, 3])  # whole pools; one, three and only a partial last one
 def test_max_pool(time):
-    layer = layers.MaxPool((time, 2), 4)
+    layer = layers.RectifiedMaxPool((time, 2), 4)
     assert layer.output_shape == (-(-time // 4), 2)
+    layer.bias.set_value(np.float32([5, 6]))
     maps = generator.standard_normal((MINIBATCH, time, 2)) - 5  # padding by zeros would win over them
-    check(layer, lambda x: reference.max_pool(x, 4), maps)
+    maps[0, :4, 0] -= 10  # a pool that is rectified away
+    # in the paper's order: bias and rectifier before the maximum
+    check(layer, lambda x, b: reference.max_pool(reference.relu(x + b), 4), maps)
 
 
 def test_max_pool_passes_the_gradient_once_where_inputs_tie():
     maps = np.zeros((1, 10, 3))  # silence: every input of a pool is its maximum
-    _, weights, (gradient,) = apply(layers.MaxPool((10, 3), 4), maps)
+    _, weights, (gradient, _) = apply(layers.RectifiedMaxPool((10, 3), 4), maps)
     sums = [gradient[:, t : t + 4].sum(axis=1) for t in (0, 4, 8)]
     np.testing.assert_allclose(np.stack(sums, axis=1), weights, rtol=1e-6)
 
@@ -102,10 +105,9 @@ def test_l2_pooling_of_silence_has_a_gradient():
     assert not gradient.any()  # zero, not NaN
 
 
-def test_dense_and_bias():
+def test_dense():
     units = generator.standard_normal((MINIBATCH, 5))
     check(randomised(layers.Dense(5, 3, generator)), lambda x, w, b: x @ w + b, units)
-    check(randomised(layers.Bias(5)), lambda x, b: x + b, units)
 
 
 def test_relu():

@@ -64,7 +64,7 @@ def test_sizes_of_table_1(frontend, length, stride, flat):
 @pytest.mark.parametrize("pool_size", [2, 4])
 def test_feature_pooling_leaves_fewer_channels(pool_size):
     network = Network(Settings(pooling="max", pool_size=pool_size), tags=50)
-    assert network.parameters["convolution1/filters"].type.shape == (128 // pool_size, 8, 32)
+    assert network.parameters["convolution1/filters"].type.shape == (8, 32, 128 // pool_size)
     assert network.parameters["strided/filters"].type.shape == (128, 256)
 
 

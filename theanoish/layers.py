@@ -81,15 +81,16 @@ class Convolution:
     Notes
     -----
     One matrix product of all inputs with every tap of every filter, then the sum of the taps' shifted outputs. The
-    gradient is written out in the same form: the output's gradient, once for each tap and shifted, side by side, serves
-    both the filters' and the input's.
+    gradient is written out in the same form: the output's gradient, once for each tap and shifted, below each other,
+    serves both the filters' and the input's. Its long axis, minibatch and time, comes last, and each tap of each filter
+    is a row, (width, filters, channels), as XLA's fastest product for the filters' gradient has it.
     """
 
     def __init__(self, input_shape: Shape, filters: int, width: int, generator: np.random.Generator) -> None:
         self.time, self.channels = input_shape
         self.width, self.n_filters = width, filters
         self.output_shape = (self.time - width + 1, filters)
-        self.filters = shared_normal(generator, (self.channels, width, filters), fan_in=self.channels * width)
+        self.filters = shared_normal(generator, (width, filters, self.channels), fan_in=self.channels * width)
         self.parameters = {"filters": self.filters}
 
     def __call__(self, maps: TensorVariable) -> TensorVariable:
@@ -99,7 +100,7 @@ class Convolution:
 
     def _forward(self, maps: TensorVariable, filters: TensorVariable) -> TensorVariable:
         minibatch, (time, outputs) = maps.type.shape[0], self.output_shape
-        taps = maps.reshape((minibatch * self.time, self.channels)).dot(self._flat(filters))
+        taps = self._all_times(maps).dot(self._rows(filters).T)
         taps = taps.reshape((minibatch, self.time, self.width, outputs))
         total = taps[:, :time, 0]
         for tap in range(1, self.width):
@@ -111,53 +112,86 @@ class Convolution:
     ) -> list[TensorVariable]:
         maps, filters = inputs
         minibatch = maps.type.shape[0]
-        padded = pt.zeros((minibatch, self.time + self.width - 1, self.n_filters), dtype=maps.dtype)
-        padded = pt.set_subtensor(padded[:, self.width - 1 : self.time], gradients[0])
+        # (minibatch, time, filters) -> (filters, minibatch, time), with room for every shift on both sides
+        padded = pt.zeros((self.n_filters, minibatch, self.time + self.width - 1), dtype=maps.dtype)
+        padded = pt.set_subtensor(padded[:, :, self.width - 1 : self.time], gradients[0].transpose((2, 0, 1)))
         # tap k of output t saw input t + k, so input t passes its gradient to tap k of output t - k
         starts = range(self.width - 1, -1, -1)
-        taps = pt.stack([padded[:, start : start + self.time] for start in starts], axis=2)
-        taps = taps.reshape((minibatch * self.time, self.width * self.n_filters))
-        for_maps = taps.dot(self._flat(filters).T).reshape(maps.type.shape)
-        for_filters = maps.reshape((minibatch * self.time, self.channels)).T.dot(taps)
-        return [for_maps, for_filters.reshape(filters.type.shape)]
+        taps = pt.stack([padded[:, :, start : start + self.time] for start in starts])
+        taps = taps.reshape((self.width * self.n_filters, minibatch * self.time))
+        for_maps = taps.T.dot(self._rows(filters))
+        for_filters = taps.dot(self._all_times(maps))
+        return [for_maps.reshape(maps.type.shape), for_filters.reshape(filters.type.shape)]
 
-    def _flat(self, filters: TensorVariable) -> TensorVariable:
-        return filters.reshape((self.channels, self.width * self.n_filters))
+    def _all_times(self, maps: TensorVariable) -> TensorVariable:
+        return maps.reshape((maps.type.shape[0] * self.time, self.channels))
+
+    def _rows(self, filters: TensorVariable) -> TensorVariable:
+        return filters.reshape((self.width * self.n_filters, self.channels))
 
 
-class MaxPool:
-    """Maximum over `size` neighbouring time steps; the last pool may be a partial one.
+class RectifiedMaxPool:
+    """Maximum over `size` neighbouring time steps, a bias for each channel and the rectifier, as one operation.
+
+    The last pool may be a partial one. Bias and rectifier after the maximum give the same maps as before it, at a
+    fraction of the work.
 
     Parameters
     ----------
     input_shape : (int, int)
         Time and channels.
     size : int
+
+    Notes
+    -----
+    All that the gradient needs is which input won, or that none was above the rectifier's threshold, minus the bias.
+    Among equal inputs the first wins: PyTensor's gradient of a maximum would go to each of them in full, and so come to
+    a multiple of itself wherever the music pauses.
     """
 
     def __init__(self, input_shape: Shape, size: int) -> None:
         self.time, self.channels = input_shape
         self.size = size
         self.output_shape = (-(-self.time // size), self.channels)
+        self.bias = shared_constant(RELU_BIAS, self.channels)
+        self.parameters = {"bias": self.bias}
 
     def __call__(self, maps: TensorVariable) -> TensorVariable:
+        inputs = [maps.type(), self.bias.type()]
+        op = OpFromGraph(inputs, [self._forward(*inputs)], inline=True, pullback=self._pullback)
+        return op(maps, self.bias)
+
+    def _forward(self, maps: TensorVariable, bias: TensorVariable) -> TensorVariable:
+        pools = self._pools(maps)
+        # maxima of whole slices, which XLA joins with the sum of the convolution's taps before them
+        highest = pools[:, :, 0]
+        for i in range(1, self.size):
+            highest = pt.maximum(highest, pools[:, :, i])
+        return relu(highest + bias)
+
+    def _pullback(
+        self, inputs: list[TensorVariable], outputs: list[TensorVariable], gradients: list[TensorVariable]
+    ) -> list[TensorVariable]:
+        maps, bias = inputs
+        pools = self._pools(maps)
+        minibatch, (n_pools, channels) = maps.type.shape[0], self.output_shape
+        threshold = pt.broadcast_to(-bias, (minibatch, n_pools, 1, channels))
+        winner = pt.argmax(pt.concatenate([threshold, pools], axis=2), axis=2, keepdims=True)
+        gradient = pt.expand_dims(gradients[0], 2)
+        places = np.arange(1, self.size + 1).reshape((-1, 1))
+        for_pools = pt.switch(pt.eq(winner, places), gradient, np.float32(0))
+        for_maps = for_pools.reshape((minibatch, n_pools * self.size, channels))[:, : self.time]
+        for_bias = pt.switch(pt.neq(winner, 0), gradient, np.float32(0)).sum(axis=(0, 1, 2))
+        return [for_maps, for_bias]
+
+    def _pools(self, maps: TensorVariable) -> TensorVariable:
+        """(minibatch, time, channels) -> (minibatch, pools, size, channels)"""
         minibatch, (pools, channels) = maps.type.shape[0], self.output_shape
         missing = pools * self.size - self.time
         if missing:
             lowest = pt.full((minibatch, missing, channels), -np.inf, dtype=maps.dtype)
             maps = pt.concatenate([maps, lowest], axis=1)
-        return maximum(maps.reshape((minibatch, pools, self.size, channels)), axis=2)
-
-
-class Bias:
-    """Adds one learned number to every unit or feature map."""
-
-    def __init__(self, units: int, value: float = RELU_BIAS) -> None:
-        self.bias = shared_constant(value, units)
-        self.parameters = {"bias": self.bias}
-
-    def __call__(self, maps: TensorVariable) -> TensorVariable:
-        return maps + self.bias
+        return maps.reshape((minibatch, pools, self.size, channels))
 
 
 class Dense:
@@ -192,25 +226,17 @@ def l2_pooled(maps: TensorVariable, size: int) -> TensorVariable:
 
 
 def max_pooled(maps: TensorVariable, size: int) -> TensorVariable:
-    """Maximum of each `size` adjacent channels: maxout units (section 4.4)."""
-    return maximum(_grouped(maps, size), axis=3)
-
-
-def maximum(maps: TensorVariable, axis: int) -> TensorVariable:
-    """Maximum over an axis, whose gradient goes to the first of equal maxima.
-
-    PyTensor's own would go to each of them in full, and so come to a multiple of itself wherever the music pauses.
-    """
+    """Maximum of each `size` adjacent channels: maxout units (section 4.4). The first of equals has the gradient."""
 
     def pullback(
         inputs: list[TensorVariable], outputs: list[TensorVariable], gradients: list[TensorVariable]
     ) -> list[TensorVariable]:
-        winner = pt.argmax(inputs[0], axis=axis, keepdims=True)
-        places = np.arange(maps.type.shape[axis]).reshape([-1 if i == axis else 1 for i in range(maps.ndim)])
-        return [pt.switch(pt.eq(winner, places), pt.expand_dims(gradients[0], axis), np.float32(0))]
+        winner = pt.argmax(inputs[0], axis=3, keepdims=True)
+        return [pt.switch(pt.eq(winner, np.arange(size)), pt.expand_dims(gradients[0], 3), np.float32(0))]
 
-    inputs = [maps.type()]
-    return OpFromGraph(inputs, [inputs[0].max(axis=axis)], inline=True, pullback=pullback)(maps)
+    pools = _grouped(maps, size)
+    inputs = [pools.type()]
+    return OpFromGraph(inputs, [inputs[0].max(axis=3)], inline=True, pullback=pullback)(pools)
 
 
 def _grouped(maps: TensorVariable, size: int) -> TensorVariable:
