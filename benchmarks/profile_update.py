@@ -1,4 +1,4 @@
-"""Where the time of an update goes: its large matrix products, measured alone, against the whole update."""
+"""Where the time of an update goes: large matrix products, the rest of the compiled update, and what surrounds it."""
 
 import argparse
 import statistics
@@ -6,68 +6,117 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 from synthetic import write_dataset
+from tqdm import tqdm
 
+from theanoish.backend import compile_function, repeat
 from theanoish.dataset import Dataset
-from theanoish.network import FILTERS, WIDTH
+from theanoish.network import FILTERS, WIDTH, Network
 from theanoish.settings import STRIDED_FILTERS, Settings
 from theanoish.training import UPDATES_A_CALL, Trainer
+from theanoish.updates import sgd
 
 NETWORKS = [Settings(frontend=frontend, length=256, stride=256) for frontend in ("raw", "mel")]
+CALLS = 20  # a turn
+UPDATES = "compiled updates, minibatches at hand"
+TRAINING = "training, windows read from the file meanwhile"
+
+Turn = tuple[Callable[[], object], int]  # what to time, and how many updates' worth of it that is
 
 
-def products(settings: Settings) -> dict[str, Callable[[], jax.Array]]:
+def turns(settings: Settings, dataset: Dataset, longest: int) -> dict[str, Turn]:
+    """What is timed for one network; training goes on for `longest` turns."""
+    found: dict[str, Turn] = {name: (call, 1) for name, call in products(settings).items()}
+    found[UPDATES] = compiled_updates(settings), UPDATES_A_CALL
+    training = Trainer(settings, dataset, "jax").run(0, longest * CALLS * UPDATES_A_CALL)
+    found[TRAINING] = (lambda: next(training)), UPDATES_A_CALL
+    return found
+
+
+def products(settings: Settings) -> dict[str, Callable[[], object]]:
     """The products of the first two layers, each on operands of the shapes and layouts that training has."""
-    rows, taps = settings.minibatch * settings.frames, WIDTH * FILTERS
+    times, taps = settings.minibatch * settings.frames, WIDTH * FILTERS
     generator = np.random.default_rng(1)
 
     def operand(*shape: int) -> jax.Array:
         return jnp.asarray(generator.standard_normal(shape), jnp.float32)
 
-    maps, out, weights = operand(rows, STRIDED_FILTERS), operand(rows, taps), operand(STRIDED_FILTERS, taps)
-    across, by_rows, down = (jax.jit(f) for f in (lambda a, b: a @ b, lambda a, b: a @ b.T, lambda a, b: a.T @ b))
-    found = {"convolution, forwards": lambda: across(maps, weights), "for its filters": lambda: down(maps, out)}
+    maps, rows, gradient = operand(times, STRIDED_FILTERS), operand(taps, STRIDED_FILTERS), operand(taps, times)
+    along, across, down = (jax.jit(f) for f in (lambda a, b: a @ b.T, lambda a, b: a @ b, lambda a, b: a.T @ b))
+    found = {
+        "convolution, forwards": lambda: along(maps, rows),
+        "convolution, for its filters": lambda: across(gradient, maps),
+    }
     if settings.frontend == "raw":
-        frames, filters = operand(rows, settings.length), operand(STRIDED_FILTERS, settings.length)
-        found["for its input"] = lambda: by_rows(out, weights)
-        found["strided convolution, forwards"] = lambda: by_rows(frames, filters)
-        found["for its filters, strided"] = lambda: down(maps, frames)
-    return found
+        frames, filters = operand(times, settings.length), operand(STRIDED_FILTERS, settings.length)
+        found["convolution, for its input"] = lambda: down(gradient, rows)
+        found["strided convolution, forwards"] = lambda: along(frames, filters)
+        found["strided convolution, for its filters"] = lambda: down(maps, frames)
+    return {name: lambda call=call: jax.block_until_ready(call()) for name, call in found.items()}  # type: ignore[misc]
 
 
-def milliseconds(call: Callable[[], object], repeats: int) -> float:
-    """Median time of a call."""
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(1e3 * (time.perf_counter() - begun))
-    return statistics.median(times[1:])  # the first one compiles
+def compiled_updates(settings: Settings) -> Callable[[], object]:
+    """A call of many updates on minibatches that lie in memory."""
+    network = Network(settings, tags=50)
+    inputs = [network.window_variable(settings.minibatch), network.label_variable(settings.minibatch)]
+    loss = network.loss(*inputs)
+    updates = sgd(loss, network.parameters.values(), settings.learning_rate)
+    blocks, losses, after = repeat(inputs, loss, updates, UPDATES_A_CALL)
+    function = compile_function(blocks, losses, "jax", after)
+    values = [jax.device_put(_noise(block.type.shape, block.type.dtype)) for block in blocks]
+    return lambda: np.asarray(function(*values))
 
 
-def profile(settings: Settings, folder: Path, repeats: int) -> list[str]:
+def _noise(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    generator = np.random.default_rng(0)
+    match dtype:
+        case "int16":
+            return (generator.standard_normal(shape, np.float32) * 4000).astype(np.int16)
+        case "uint8":
+            return (generator.random(shape) < 0.1).astype(np.uint8)
+        case _:
+            return generator.standard_exponential(shape, np.float32)
+
+
+def milliseconds(timed: dict[str, Turn], rounds: int, name: str) -> dict[str, float]:
+    """Median time an update of everything, timed in turns."""
+    found: dict[str, list[float]] = {name: [] for name in timed}
+    for number in tqdm(range(rounds + 1), name, unit="round"):
+        for name, (call, updates) in timed.items():
+            begin = time.perf_counter()
+            for _ in range(CALLS):
+                call()
+            if number:  # the first round compiles and warms up
+                found[name].append(1e3 * (time.perf_counter() - begin) / CALLS / updates)
+    return {name: statistics.median(times) for name, times in found.items()}
+
+
+def table(settings: Settings, times: dict[str, float]) -> str:
     """Rows of the table for one network."""
-    path = folder / f"{settings.name}.h5"
-    write_dataset(path, [settings], clips=20)
-    trainer = Trainer(settings, Dataset(path), "jax")
-    update = milliseconds(lambda: list(trainer.run(0, UPDATES_A_CALL * 4)), 6) / (UPDATES_A_CALL * 4)
-    times = {name: milliseconds(call, repeats) for name, call in products(settings).items()}
-    times["everything else"] = update - sum(times.values())
-    return [f"| {settings.name} | {name} | {time_:.2f} | {time_ / update:.0%} |" for name, time_ in times.items()]
+    training, updates = times.pop(TRAINING), times.pop(UPDATES)
+    times["rest of the compiled update"] = updates - sum(times.values())
+    times["reading, sampling, Python"] = training - updates
+    rows = [f"| {settings.name} | {name} | {time_:.2f} | {time_ / training:.1%} |" for name, time_ in times.items()]
+    return "\n".join([*rows, f"| {settings.name} | update, all in all | {training:.2f} | |"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=100, help="of every product (default: 100)")
-    args = parser.parse_args()
-    print("| network | product | ms an update | share |\n| --- | --- | --- | --- |")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of everything (default: %(default)s)")
+    arguments = parser.parse_args()
+    print("| network | part | ms an update | share |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "noise.h5"
+        write_dataset(path, NETWORKS)
         for settings in NETWORKS:
-            print("\n".join(profile(settings, Path(folder), args.repeats)))
+            timed = turns(settings, Dataset(path), arguments.rounds + 1)
+            print(table(settings, milliseconds(timed, arguments.rounds, settings.name)), flush=True)
 
 
 if __name__ == "__main__":

@@ -216,8 +216,15 @@ class Dense:
 
 
 def relu(maps: TensorVariable) -> TensorVariable:
-    """max(0, x), elementwise."""
-    return pt.maximum(maps, np.float32(0))
+    """max(0, x), elementwise; its gradient needs the output alone, so that the input need not be kept for it."""
+
+    def pullback(
+        inputs: list[TensorVariable], outputs: list[TensorVariable], gradients: list[TensorVariable]
+    ) -> list[TensorVariable]:
+        return [pt.switch(pt.gt(outputs[0], np.float32(0)), gradients[0], np.float32(0))]
+
+    inputs = [maps.type()]
+    return OpFromGraph(inputs, [pt.maximum(inputs[0], np.float32(0))], inline=True, pullback=pullback)(maps)
 
 
 def l2_pooled(maps: TensorVariable, size: int) -> TensorVariable:
