@@ -5,7 +5,8 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from theanoish.backend import BACKENDS, compile_function, free_device_memory, hold_on_device, repeat
+from theanoish.backend import BACKENDS, compile_function, copied_to_device, free_device_memory, hold_on_device, repeat
+from theanoish.feeding import _aligned
 from theanoish.layers import Dense, relu
 from theanoish.updates import nesterov
 
@@ -59,6 +60,14 @@ def test_values_held_on_the_device_stay_there():
     function = compile_function([row], shared[row], "jax")
     np.testing.assert_array_equal(function(np.int32(3)), values[3])
     assert isinstance(shared.container.storage[0], jax.Array)
+
+
+def test_copies_on_the_device_stay_as_they_were():
+    values = _aligned((1000,), np.dtype(np.int16))  # which JAX takes as it is where it can
+    values[:] = 0
+    copy = copied_to_device(values)
+    values[:] = 1
+    assert not np.asarray(copy).any()
 
 
 def test_no_device_memory_without_an_accelerator():

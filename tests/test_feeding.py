@@ -1,5 +1,6 @@
 """Blocks of minibatches against h5py's slices, and the two ways of feeding against each other."""
 
+import jax
 import numpy as np
 import pytest
 from small_data import TAGS, clip_of, small_settings, write_small_data
@@ -59,6 +60,24 @@ def test_reading_ahead_and_resident_clips_train_alike(dataset, changes):
     np.testing.assert_array_equal(*losses)
     for name, values in read_ahead.network.values().items():
         np.testing.assert_array_equal(values, resident.network.values()[name])
+
+
+def test_an_accelerator_without_room_is_sent_blocks(dataset, monkeypatch):
+    """On a CPU that is told to be one; the copies must not follow the buffers that are read into again."""
+    settings = small_settings()
+    plain = Trainer(settings, dataset, "jax")
+    monkeypatch.setattr("theanoish.training.free_device_memory", lambda backend: 1000)
+    sent = Trainer(settings, dataset, "jax")
+    assert isinstance(sent._feed, ReadAhead)
+    blocks = list(sent._feed.blocks([range(i, i + 2) for i in range(0, 12, 2)]))  # more than there are buffers
+    assert all(isinstance(values, jax.Array) for block in blocks for values in block)
+    for block, read in zip(blocks, plain._feed.blocks([range(i, i + 2) for i in range(0, 12, 2)]), strict=True):
+        for values, expected in zip(block, read, strict=True):
+            np.testing.assert_array_equal(values, expected)
+    for trainer in (plain, sent):
+        list(trainer.run(0, 250))
+    for name, values in plain.network.values().items():
+        np.testing.assert_array_equal(values, sent.network.values()[name])
 
 
 def test_errors_of_the_reading_thread_arrive(tmp_path):

@@ -7,7 +7,7 @@ from small_data import clip_of, small_settings, write_small_data
 
 from theanoish.dataset import Dataset
 from theanoish.network import Network
-from theanoish.prediction import WINDOWS_A_CALL, Predictor
+from theanoish.prediction import WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR, Predictor
 from theanoish.settings import Settings
 
 
@@ -37,6 +37,18 @@ def test_clips_are_means_over_their_windows(dataset):
     expected = [expected_of(dataset, settings, network, row) for row in rows]
     np.testing.assert_allclose(predicted, expected, rtol=1e-3)
     assert np.ptp(predicted, axis=0).min() > 1e-3  # clips differ, so that mixing them up would show
+
+
+def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
+    """On a CPU that is told to be one: all clips in one large batch, with the same result."""
+    settings = small_settings()
+    network = Network(settings, tags=4)
+    windows = dataset.windows(settings, np.arange(24))
+    expected = Predictor(network, "jax").predict_clips(windows)
+    monkeypatch.setattr("theanoish.prediction.free_device_memory", lambda backend: 1000)
+    predictor = Predictor(network, "jax")
+    assert predictor.windows_a_call == WINDOWS_A_CALL_ON_ACCELERATOR
+    np.testing.assert_allclose(predictor.predict_clips(windows), expected, rtol=1e-5)
 
 
 def test_raw_clips_and_new_parameters(dataset):

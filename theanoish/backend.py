@@ -94,6 +94,13 @@ def hold_on_device(variable: Any, values: NDArray[Any]) -> None:
     variable.container.storage[0] = jax.device_put(values)
 
 
+def copied_to_device(values: NDArray[Any]) -> Any:
+    """An array of JAX's device with these values, all of them there already: the original may be overwritten."""
+    import jax.numpy as jnp
+
+    return jnp.array(values).block_until_ready()  # not jax.device_put, which a CPU's memory need not be copied for
+
+
 def free_device_memory(backend: str) -> int:
     """Bytes that are free on the accelerator the backend computes on; 0 where it computes on the CPU."""
     if backend != "jax":

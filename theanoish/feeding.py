@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
-from theanoish.backend import hold_on_device
+from theanoish.backend import copied_to_device, hold_on_device
 from theanoish.dataset import Windows
 from theanoish.sampling import draw_examples
 from theanoish.settings import Settings
@@ -23,7 +23,9 @@ _ALIGNMENT = 64  # bytes
 class ReadAhead:
     """Reads the windows of coming updates from the file in a thread of its own, while updates are computed.
 
-    Memory is three blocks of windows, whatever the size of the file.
+    Memory is three blocks of windows, whatever the size of the file. An accelerator too small for all clips is sent one
+    block while it computes with another. Of a clip an epoch takes one window, a tenth of it, so blocks of whole clips
+    would be ten times as much to send.
 
     Parameters
     ----------
@@ -31,22 +33,27 @@ class ReadAhead:
         Of the training clips.
     labels : uint8 array (clips, tags)
     settings : Settings
+    to_accelerator : bool
+        Whether to send the blocks there.
     """
 
-    def __init__(self, windows: Windows, labels: NDArray[np.uint8], settings: Settings) -> None:
+    def __init__(
+        self, windows: Windows, labels: NDArray[np.uint8], settings: Settings, to_accelerator: bool = False
+    ) -> None:
         self._windows, self._labels, self._settings = windows, labels, settings
+        self._to_accelerator = to_accelerator
 
     def graph_inputs(self, blocks: list[TensorVariable]) -> tuple[list[TensorVariable], dict[Any, Any]]:
         """Inputs and givens of the compiled function, for symbolic blocks of windows and labels."""
         return blocks, {}
 
-    def blocks(self, updates: list[range]) -> Iterator[list[NDArray[Any]]]:
+    def blocks(self, updates: list[range]) -> Iterator[list[Any]]:
         """Windows and labels of each range of updates, (updates, minibatch, ...); overwritten three blocks later."""
         longest = max(map(len, updates))
         shape = (longest, self._settings.minibatch, *self._windows.shape)
         buffers = [_aligned(shape, self._windows.dtype) for _ in range(min(_BUFFERS, len(updates)))]
         with ThreadPoolExecutor(1) as reader:
-            ahead: deque[Future[list[NDArray[Any]]]] = deque()
+            ahead: deque[Future[list[Any]]] = deque()
             try:
                 for i, block in enumerate(updates):
                     ahead.append(reader.submit(self._read, block, buffers[i % _BUFFERS]))
@@ -57,11 +64,12 @@ class ReadAhead:
             finally:
                 reader.shutdown(cancel_futures=True)
 
-    def _read(self, updates: range, buffer: NDArray[Any]) -> list[NDArray[Any]]:
+    def _read(self, updates: range, buffer: NDArray[Any]) -> list[Any]:
         clips, offsets = _examples(self._windows, self._settings, updates)
         block = buffer[: len(updates)]
         self._windows.read(clips, offsets, block.reshape(-1, *self._windows.shape))
-        return [block, self._labels[clips].reshape(*block.shape[:2], -1)]
+        examples = [block, self._labels[clips].reshape(*block.shape[:2], -1)]
+        return [copied_to_device(values) for values in examples] if self._to_accelerator else examples
 
 
 class Resident:

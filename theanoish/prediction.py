@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.backend import compile_function, free_device_memory
+from theanoish.backend import compile_function, copied_to_device, free_device_memory
 from theanoish.dataset import Windows
 from theanoish.network import Network
 
@@ -29,8 +29,8 @@ class Predictor:
     """
 
     def __init__(self, network: Network, backend: str) -> None:
-        on_accelerator = free_device_memory(backend) > 0
-        self.windows_a_call = WINDOWS_A_CALL_ON_ACCELERATOR if on_accelerator else WINDOWS_A_CALL
+        self._on_accelerator = free_device_memory(backend) > 0
+        self.windows_a_call = WINDOWS_A_CALL_ON_ACCELERATOR if self._on_accelerator else WINDOWS_A_CALL
         variable = network.window_variable(self.windows_a_call)
         self._probabilities = compile_function([variable], network.probabilities(variable), backend)
 
@@ -51,21 +51,19 @@ class Predictor:
         sums = np.add.reduceat(probabilities[: len(clips)], first_windows, axis=0, dtype=np.float64)
         return (sums / counts[:, None]).astype(np.float32)
 
-    def predict_windows(self, windows: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities (windows_a_call, tags) of exactly `windows_a_call` windows."""
+    def predict_windows(self, windows: Any) -> NDArray[np.float32]:
+        """Probabilities (windows_a_call, tags) of exactly `windows_a_call` windows, in memory or on the device."""
         return np.asarray(self._probabilities(windows))
 
-    def _batches(
-        self, windows: Windows, clips: NDArray[np.int64], offsets: NDArray[np.int64]
-    ) -> Iterator[NDArray[Any]]:
+    def _batches(self, windows: Windows, clips: NDArray[np.int64], offsets: NDArray[np.int64]) -> Iterator[Any]:
         """All windows, `windows_a_call` at a time, each read while the one before is used; the last is filled up."""
         size = self.windows_a_call
 
-        def read(first: int) -> NDArray[Any]:
+        def read(first: int) -> Any:
             batch = np.zeros((size, *windows.shape), windows.dtype)
             chosen = slice(first, first + size)
             windows.read(clips[chosen], offsets[chosen], batch)
-            return batch
+            return copied_to_device(batch) if self._on_accelerator else batch
 
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(read, 0)

@@ -35,10 +35,16 @@ class Trainer:
         self.settings, self.backend = settings, backend
         rows = dataset.rows("train")
         windows = dataset.windows(settings, rows)
+        room = _DEVICE_SHARE * free_device_memory(backend)
         if resident is None:
             size = int(windows.counts.sum()) * int(np.prod(windows.shape[1:])) * windows.dtype.itemsize
-            resident = size < _DEVICE_SHARE * free_device_memory(backend)
-        self._feed = (Resident if resident else ReadAhead)(windows, dataset.labels[rows], settings)
+            resident = size < room
+        labels = dataset.labels[rows]
+        self._feed: Resident | ReadAhead
+        if resident:
+            self._feed = Resident(windows, labels, settings)
+        else:
+            self._feed = ReadAhead(windows, labels, settings, to_accelerator=room > 0)
         self.network = Network(settings, len(dataset.tags))
         self._define_update()
         self._compiled: dict[int, Any] = {}
