@@ -6,21 +6,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from compiled import compiled_updates
 from synthetic import write_dataset
 from tqdm import tqdm
 
-from theanoish.backend import compile_function, repeat
 from theanoish.dataset import Dataset
-from theanoish.network import FILTERS, WIDTH, Network
+from theanoish.network import FILTERS, WIDTH
 from theanoish.settings import STRIDED_FILTERS, Settings
 from theanoish.training import UPDATES_A_CALL, Trainer
-from theanoish.updates import sgd
 
 NETWORKS = [Settings(frontend=frontend, length=256, stride=256) for frontend in ("raw", "mel")]
 CALLS = 20  # a turn
@@ -33,7 +30,7 @@ Turn = tuple[Callable[[], object], int]  # what to time, and how many updates' w
 def turns(settings: Settings, dataset: Dataset, longest: int) -> dict[str, Turn]:
     """What is timed for one network; training goes on for `longest` turns."""
     found: dict[str, Turn] = {name: (call, 1) for name, call in products(settings).items()}
-    found[UPDATES] = compiled_updates(settings), UPDATES_A_CALL
+    found[UPDATES] = compiled_updates(settings, UPDATES_A_CALL), UPDATES_A_CALL
     training = Trainer(settings, dataset, "jax").run(0, longest * CALLS * UPDATES_A_CALL)
     found[TRAINING] = (lambda: next(training)), UPDATES_A_CALL
     return found
@@ -59,29 +56,6 @@ def products(settings: Settings) -> dict[str, Callable[[], object]]:
         found["strided convolution, forwards"] = lambda: along(frames, filters)
         found["strided convolution, for its filters"] = lambda: down(maps, frames)
     return {name: lambda call=call: jax.block_until_ready(call()) for name, call in found.items()}  # type: ignore[misc]
-
-
-def compiled_updates(settings: Settings) -> Callable[[], object]:
-    """A call of many updates on minibatches that lie in memory."""
-    network = Network(settings, tags=50)
-    inputs = [network.window_variable(settings.minibatch), network.label_variable(settings.minibatch)]
-    loss = network.loss(*inputs)
-    updates = sgd(loss, network.parameters.values(), settings.learning_rate)
-    blocks, losses, after = repeat(inputs, loss, updates, UPDATES_A_CALL)
-    function = compile_function(blocks, losses, "jax", after)
-    values = [jax.device_put(_noise(block.type.shape, block.type.dtype)) for block in blocks]
-    return lambda: np.asarray(function(*values))
-
-
-def _noise(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    generator = np.random.default_rng(0)
-    match dtype:
-        case "int16":
-            return (generator.standard_normal(shape, np.float32) * 4000).astype(np.int16)
-        case "uint8":
-            return (generator.random(shape) < 0.1).astype(np.uint8)
-        case _:
-            return generator.standard_exponential(shape, np.float32)
 
 
 def milliseconds(timed: dict[str, Turn], rounds: int, name: str) -> dict[str, float]:

@@ -45,6 +45,7 @@ NETWORKS = {
     "mel 256/256": Settings(frontend="mel", length=256, stride=256),
 }
 OURS, PREDICTION, PRODUCTS = "this project, JAX", "prediction", ("product, NumPy", "product, JAX")
+THREADS = range(1, len(os.sched_getaffinity(0)) + 1)
 PREDICTED_WINDOWS = 512  # a turn
 CHECKED_UPDATES = 5
 LOSS_TOLERANCE = 1e-4
@@ -67,15 +68,14 @@ class Program(Protocol):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1, help="threads and cores for everyone (default: %(default)s)")
+    parser.add_argument(
+        "--threads", type=int, choices=THREADS, default=1, help="and cores, for everyone (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=9, help="turns of each program (default: %(default)s)")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="default: all")
     parser.add_argument("--numba", action="store_true", help="the Numba backend too, which takes minutes to compile")
     arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    if not 1 <= arguments.threads <= len(cores):
-        parser.error(f"--threads must be from 1 to {len(cores)}, the cores that there are")
-    restrict(cores[-arguments.threads :])
+    restrict(arguments.threads)
     print(describe_machine(arguments.threads), flush=True)
     if torch is None:
         print("PyTorch is left out: it is not installed (extra 'benchmarks')", file=sys.stderr)
@@ -88,8 +88,9 @@ def main() -> None:
             print(f"\n{name}\n\n{table(NETWORKS[name], seconds)}\n\n{prediction_line(seconds)}", flush=True)
 
 
-def restrict(cores: list[int]) -> None:
-    """Keep this process on some cores, with one thread for each of them; before anything is computed."""
+def restrict(threads: int) -> None:
+    """Keep this process on so many cores, with one thread for each of them; before anything is computed."""
+    cores = sorted(os.sched_getaffinity(0))[-threads:]
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves memory of a GPU to PyTorch
     os.sched_setaffinity(0, cores)
     threadpool_limits(len(cores))
