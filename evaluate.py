@@ -9,14 +9,17 @@ from theanoish.backend import BACKENDS, DEFAULT_BACKEND
 from theanoish.dataset import SPLITS
 from theanoish.errors import InputError
 from theanoish.evaluation import Evaluation, evaluate, write_csv, write_json
+from theanoish.files import check_writable
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="checkpoint.pkl of a run folder")
     parser.add_argument("--data", type=Path, help="HDF5 data set (default: the one it was trained on)")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
-    parser.add_argument("--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help=f"default: {DEFAULT_BACKEND}")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which clips (default: test)")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help="what compiles the graph (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all scores as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table of tags as CSV")
     return parser, parser.parse_args(arguments)
@@ -56,6 +59,8 @@ def number(score: float | None) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser, args = parse(arguments)
     try:
+        for output in filter(None, (args.json, args.csv)):
+            check_writable(output)
         evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend)
         print(report(evaluation))
         if args.json:

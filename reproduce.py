@@ -30,14 +30,25 @@ OVERRIDES = ("updates", "learning_rate", "momentum", "validation_interval")
 
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data/magnatagatune.h5"), help="default: %(default)s")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data/magnatagatune.h5"), help="HDF5 data set (default: %(default)s)"
+    )
     parser.add_argument("--table", nargs="+", choices=TABLES, default=list(TABLES), help="only these tables")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="only these networks: raw_256_256, ...")
     parser.add_argument("--seeds", type=positive, default=1, metavar="N", help="repetitions (default: 1)")
     for name in OVERRIDES:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=TYPES[name], help="default: as in train.py")
-    parser.add_argument("--runs", type=Path, metavar="FOLDER", help="default: runs/ and the data set's name")
-    parser.add_argument("--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help="default: %(default)s")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=TYPES[name], help="of each network (default: as in train.py)"
+        )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="FOLDER",
+        help="of run folders, tables and figures (default: runs/ and the data set's name)",
+    )
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help="what compiles the graphs (default: %(default)s)"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=positive, metavar="N", help="processes (default: one a GPU, or one a core)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from theanoish.annotations import SPLIT_ORDER
-from theanoish.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build
+from theanoish.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
 from theanoish.download import download, join_and_unpack
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
@@ -142,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser, args = parse(arguments)
     settings = build_settings(args)
     try:
+        check_output(settings)
         with StopRequest() as stop:
             fill(settings.source, args, stop)
             begun = time.perf_counter()

@@ -326,7 +326,7 @@ def test_script_errors_have_no_traceback(tmp_path, make_source):
         "no such folder; put MagnaTagATune there": ["--source", tmp_path / "nowhere"],
         "holds no annotations_final.csv": ["--source", tmp_path / "empty"],
         "1 of 10 clips are missing": ["--source", source],
-        "exists already": ["--source", source, "--output", tmp_path / "there.h5"],
+        "exists already": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "there.h5"],
         "cannot be written": ["--source", source, "--allow-missing", "--output", tmp_path / "there.h5" / "a.h5"],
         "must be 1 or more": ["--workers", "0"],
     }
@@ -335,6 +335,7 @@ def test_script_errors_have_no_traceback(tmp_path, make_source):
         assert done.returncode == 2, message
         assert message in done.stderr and "Traceback" not in done.stderr
     assert (tmp_path / "there.h5").stat().st_size == 0
+    assert not (tmp_path / "demo").exists()  # found before anything was composed
 
 
 @pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the official files are not beside the repository")

@@ -203,6 +203,7 @@ def test_train_refuses(capsys, monkeypatch, tmp_path, data, arguments, words):
         (["{run}/checkpoint.pkl", "--data", "{run}/log.jsonl"], "log.jsonl: not a data set"),
         (["{run}/checkpoint.pkl", "--json", "missing/scores.json"], "missing/scores.json"),
         (["{run}/checkpoint.pkl", "--csv", "missing/scores.csv"], "missing/scores.csv"),
+        (["{run}/missing.pkl", "--csv", "."], ".: cannot be written: it is a folder"),  # before anything is read
     ],
     ids=" ".join,
 )

@@ -34,12 +34,13 @@ def test_frames_of_table_1(length, stride, frames):
         ({"stride": 0}, "stride"),
         ({"stride": -256}, "stride"),
         ({"length": 300}, "length"),
-        ({"length": 4096, "stride": 4096}, "length and stride"),
-        ({"length": 48_001, "stride": 48_001}, "length and stride"),
+        ({"length": 4096, "stride": 4096}, "stride"),
+        ({"length": 48_001, "stride": 48_001}, "stride"),
         ({"minibatch": 0}, "minibatch"),
         ({"updates": 0}, "updates"),
         ({"validation_interval": 0}, "validation interval"),
         ({"learning_rate": 0.0}, "learning rate"),
+        ({"learning_rate": "1"}, "learning rate"),
         ({"learning_rate": float("nan")}, "learning rate"),
         ({"learning_rate": float("inf")}, "learning rate"),
         ({"momentum": 1.0}, "momentum"),
@@ -68,6 +69,18 @@ def test_shortest_window_with_an_output():
     assert Settings(frontend="mel", length=48_000 - 35 * 1000, stride=1000).frames == 36
     with pytest.raises(InputError, match="36 frames"):
         Settings(frontend="mel", length=48_000 - 34 * 1000, stride=1000)
+
+
+def test_default_learning_rate_allows_for_momentum():
+    assert Settings(frontend="mel").learning_rate == 0.05
+    assert Settings(frontend="mel", momentum=0.9).learning_rate == pytest.approx(0.005)
+    assert Settings(momentum=0.5).learning_rate == 0.5
+    assert Settings(momentum=0.5, learning_rate=0.2).learning_rate == 0.2
+
+
+def test_names_tell_networks_apart():
+    assert Settings(dropout=0.5).name == "raw_256_256_dropout"
+    assert Settings(dropout=0.3).name == "raw_256_256_dropout_0.3"
 
 
 def test_round_trip_as_plain_values():

@@ -110,6 +110,7 @@ def test_a_cell_in_training_elsewhere_is_left_alone(data, tmp_path):
         other.kill()
     assert outcome.state == "failed"
     assert "another process" in outcome.reason
+    assert not (job.folder / "state.pkl").exists()
 
 
 def test_a_killed_process_is_replaced_and_goes_on_from_its_last_state(data, tmp_path):

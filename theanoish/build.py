@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from theanoish.clip_job import Job, Result, do_job
 from theanoish.errors import InputError
-from theanoish.files import sync_to_disk
+from theanoish.files import check_writable, sync_to_disk
 from theanoish.interrupt import StopRequest
 from theanoish.journal import Journal
 from theanoish.mel import COMPRESSION, fft_length
@@ -120,9 +120,8 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
     BuildStopped
         Where `stop` was requested.
     """
+    check_output(settings)
     output = settings.output
-    if output.exists() and not settings.overwrite:
-        raise InputError(f"{output}: exists already; --overwrite replaces it, --output names another file")
 
     def report(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
@@ -139,6 +138,21 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
         raise InputError(
             "a worker process died, perhaps for want of memory; the same command with fewer --workers continues"
         ) from error
+
+
+def check_output(settings: BuildSettings) -> None:
+    """Find before any work that the output cannot be written.
+
+    Raises
+    ------
+    InputError
+        Where the output exists and must not be replaced, or its place is no place for a file.
+    """
+    output = settings.output
+    if output.parent.exists():  # else it will be made
+        check_writable(output)
+    if output.exists() and not settings.overwrite:
+        raise InputError(f"{output}: exists already; --overwrite replaces it, --output names another file")
 
 
 def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:

@@ -77,7 +77,7 @@ def load(path: Path, kind: str) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise InputError(f"{path}: no {kind}, or a damaged one ({str(error) or type(error).__name__})") from error
+        raise InputError(f"{path}: no {kind}, or a damaged one") from error
     if not isinstance(values, dict) or values.pop("format", None) != kind:
         raise InputError(f"{path}: not a {kind}")
     if values.pop("version", None) != VERSION:
@@ -136,11 +136,11 @@ class _Float32:
 
     def __init__(self, code: str, align: bool, copy: bool) -> None:
         if code != "f4":
-            raise ValueError("an array is not of float32")
+            raise InputError("an array in it is not of float32")
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if state != (3, "<", None, None, None, -1, -1, 0):
-            raise ValueError("an array is not of float32")
+            raise InputError("an array in it is not of float32")
 
 
 class _Array:
@@ -154,5 +154,5 @@ class _Array:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, column_major, data = state
         if type(dtype) is not _Float32:
-            raise ValueError("an array is not of float32")
+            raise InputError("an array in it is not of float32")
         self.values = np.frombuffer(data, "<f4").reshape(shape, order="F" if column_major else "C").copy()

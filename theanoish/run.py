@@ -18,7 +18,7 @@ from theanoish import checkpoint
 from theanoish.curve import draw_curve
 from theanoish.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.files import written_whole
+from theanoish.files import locked, written_whole
 from theanoish.interrupt import StopRequest
 from theanoish.metrics import score_tags
 from theanoish.network import Network
@@ -103,8 +103,12 @@ class Run:
         Raises
         ------
         InputError
-            Where the loss is not finite; the last state on disk is then from before.
+            Where another process trains this run, or the loss is not finite. The last state on disk stays.
         """
+        with locked(self.folder):
+            return self._train(stop, report)
+
+    def _train(self, stop: StopRequest, report: Report) -> bool:
         while self.progress.update < self.settings.updates:
             interval = self.settings.validation_interval
             until = min((self.progress.update // interval + 1) * interval, self.settings.updates)
@@ -262,11 +266,13 @@ def resume_run(folder: Path, data: Path | None = None, updates: int | None = Non
 def _restart_run(folder: Path, data: Path | None, updates: int | None) -> Run:
     """A run that was stopped before it saved a state."""
     file = folder / "settings.json"
+    if not file.exists():
+        raise InputError(f"{folder}: no run to resume: there is no {file.name} in it")
     try:
         values = json.loads(file.read_text())
         settings, saved_data, backend = Settings.from_dict(values["settings"]), Path(values["data"]), values["backend"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: no run to resume ({file.name} is missing or damaged: {error})") from error
+        raise InputError(f"{folder}: no run to resume: {file.name} is damaged ({error})") from error
     if updates is not None:
         settings = replace(settings, updates=updates)
     run = Run(folder, settings, Dataset(data or saved_data), backend)

@@ -66,16 +66,18 @@ class Settings:
     windows: str = "random"
 
     def __post_init__(self) -> None:
-        if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", default_learning_rate(self))
+        by_network = self.learning_rate is None
         for name, kind in TYPES.items():
-            self._check_type(name, kind)
+            if not (by_network and name == "learning_rate"):
+                self._check_type(name, kind)
         for name, choices in CHOICES.items():
             _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
         for name in ("length", "stride", "minibatch", "updates", "validation_interval"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        _require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0 and finite")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
+        if by_network:
+            object.__setattr__(self, "learning_rate", default_learning_rate(self))
+        _require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0 and finite")
         _require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
         _require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
         self._check_geometry()
@@ -89,8 +91,8 @@ class Settings:
             _require(False, name, value, f"of type {kind.__name__}")
 
     def _check_geometry(self) -> None:
-        _require(self.frames >= 36, "length and stride", (self.length, self.stride),
-                 "short enough for 36 frames in a window, below which the network has no output")  # fmt: skip
+        enough = "so short that, with the length, 36 frames fit into a window: the network has no output for fewer"
+        _require(self.frames >= 36, "stride", self.stride, enough)
         if self.frontend == "raw":
             _require(self.length % self.stride == 0, "length", self.length, f"a multiple of the stride, {self.stride}")
 
@@ -126,6 +128,7 @@ class Settings:
         parts += [self.nonlinearity] if self.nonlinearity != "relu" else []
         parts += [self.pooling, self.pool_size] if self.pooling != "none" else []
         parts += ["dropout"] if self.dropout else []
+        parts += [self.dropout] if self.dropout not in (0.0, 0.5) else []  # the paper's is half
         return "_".join(map(str, parts))
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,11 +156,11 @@ TYPES = get_type_hints(Settings)
 def default_learning_rate(settings: Settings) -> float:
     """The learning rate that a search on validation data found for such a network (README, "Learning rates").
 
-    Raw audio is quiet, spectrograms and logarithms are not, and the gradient grows with the input.
+    Raw audio is quiet, spectrograms and logarithms are not, and the gradient grows with the input. Momentum m adds each
+    step up to 1 / (1 - m) times its size in the long run.
     """
-    if settings.frontend == "mel":
-        return 0.05
-    return 1.0 if settings.nonlinearity == "relu" else 0.01
+    raw = 1.0 if settings.nonlinearity == "relu" else 0.01
+    return (raw if settings.frontend == "raw" else 0.05) * (1 - settings.momentum)
 
 
 def _require(condition: bool, name: str, value: object, what: str) -> None:

@@ -4,12 +4,10 @@ A cell is a network of the paper with one seed. Its folder is named after the ne
 updates, so a sweep finds what earlier ones left there: finished cells are read, interrupted ones resumed.
 """
 
-import fcntl
 import json
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -222,7 +220,7 @@ def run_cell(job: Job, stop: StopRequest, report: Callable[[int], None]) -> Outc
         Whatever goes wrong is told there, so that other cells go on.
     """
     try:
-        with _ONE_A_PROCESS, _locked(job.folder):
+        with _ONE_A_PROCESS:
             finished = not stop.requested and (job.scores is not None or _train_and_test(job, stop, report))
     except InputError as error:
         return Outcome("failed", str(error))
@@ -241,17 +239,3 @@ def _train_and_test(job: Job, stop: StopRequest, report: Callable[[int], None]) 
         return False
     write_json(job.folder / "test.json", evaluate(job.folder / "checkpoint.pkl", job.data, "test", job.backend))
     return True
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes, on this machine or on another that shares the disk, from training the same cell."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{folder}: another process trains this cell at the moment") from error
-        for leftover in folder.glob("*.partial"):  # of a process that was killed while it wrote
-            leftover.unlink()
-        yield
