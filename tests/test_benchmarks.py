@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from theanoish.backend import compile_function
 from theanoish.dataset import Dataset
 from theanoish.network import Network
 from theanoish.settings import Settings
 from theanoish.training import Trainer
+from theanoish.updates import sgd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+import compiled
 import jax_network
 import synthetic
 import training
@@ -46,9 +49,13 @@ def check(dataset, trainer, programs, **changes):
 
 
 def test_hand_written_jax_computes_the_same(dataset, trainer):
-    convolve = (jax_network.lax_convolution, jax_network.sum_of_products, jax_network.shift_add)
+    formulas = [
+        (jax_network.lax_convolution, jax_network.max_pool),
+        (jax_network.sum_of_products, jax_network.max_pool),
+        (jax_network.shift_add, jax_network.rectified_max_pool),
+    ]
     make = partial(jax_network.JaxTrainer, updates_a_call=1)
-    check(dataset, trainer, {c.__name__: partial(make, convolve=c) for c in convolve})
+    check(dataset, trainer, {c.__name__: partial(make, convolve=c, pool=p) for c, p in formulas})
 
 
 def test_pytorch_computes_the_same(dataset, trainer):
@@ -60,7 +67,8 @@ def test_pytorch_computes_the_same(dataset, trainer):
 
 
 def test_a_program_that_trains_otherwise_is_refused(dataset, trainer):
-    make = partial(jax_network.JaxTrainer, convolve=jax_network.lax_convolution, updates_a_call=1)
+    formulas = {"convolve": jax_network.lax_convolution, "pool": jax_network.max_pool}
+    make = partial(jax_network.JaxTrainer, **formulas, updates_a_call=1)
     with pytest.raises(SystemExit, match="nothing was measured"):
         check(dataset, trainer, {"other": make}, learning_rate=trainer.settings.learning_rate * 1.01)
 
@@ -71,7 +79,8 @@ def test_many_updates_a_call_are_single_ones(dataset):
     indices = np.array([[[0, 1], [1, 2], [2, 0]], [[0, 9], [50, 3], [4, 77]]], np.int32)
     losses = []
     for updates_a_call in (1, 3):
-        program = jax_network.JaxTrainer(MEL, values, clips, dataset.labels, jax_network.shift_add, updates_a_call)
+        formulas = (jax_network.shift_add, jax_network.max_pool)
+        program = jax_network.JaxTrainer(MEL, values, clips, dataset.labels, *formulas, updates_a_call)
         losses.append(program.train(*indices))
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
@@ -81,3 +90,22 @@ def test_work_of_an_update():
     strided, first, second = 46 * 1024 * 128, 39 * 8 * 128 * 32, 3 * 8 * 32 * 32
     dense = 32 * 100 + 100 * 50
     assert training.flops_an_update(RAW) == 2 * 2 * (2 * strided + 3 * (first + second + dense))
+
+
+def test_replicas_are_networks_of_their_own():
+    """Two networks at once, of other parameters and windows, take the update that each takes alone."""
+    networks = [Network(replace(RAW, seed=seed), tags=4) for seed in (1, 2)]
+    inputs = [networks[0].window_variable(RAW.minibatch), networks[0].label_variable(RAW.minibatch)]
+    loss = networks[0].loss(*inputs)
+    updates = sgd(loss, networks[0].parameters.values(), 0.5)
+    many, losses, after = compiled.replicate(inputs, loss, updates, 2)
+    for held, *own in zip(after, *(network.values().values() for network in networks), strict=True):
+        held.set_value(np.stack(own))
+    values = [compiled.noise(v.type.shape, v.type.dtype) for v in many]
+    found = np.asarray(compile_function(many, losses, "jax", after)(*values))
+    alone = compile_function(inputs, loss, "jax", updates)
+    for i, network in enumerate(networks):
+        networks[0].set_values(network.values())
+        assert found[i] == pytest.approx(float(alone(*(v[i] for v in values))), rel=1e-5)
+        for held, expected in zip(after, networks[0].values().values(), strict=True):
+            np.testing.assert_allclose(held.get_value()[i], expected, rtol=1e-4, atol=1e-6)
