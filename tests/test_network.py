@@ -171,6 +171,17 @@ def test_initial_parameters_come_from_the_seed():
         assert "bias" in name or not np.array_equal(values, other[name])
 
 
+@pytest.mark.parametrize("frontend", ["mel", "raw"])
+def test_logits_start_near_zero(frontend):
+    """With inputs as loud as music is: a mean square of 18 in log-mel frames, 0.01 in samples."""
+    network = Network(Settings(frontend=frontend), tags=50)
+    windows = network.window_variable(8)
+    loudness = {"mel": lambda z: abs(z) * np.sqrt(18), "raw": lambda z: z * 0.1 * 32768}[frontend]
+    values = loudness(generator.standard_normal(windows.type.shape)).astype(windows.type.dtype)
+    logits = compile_function([windows], network.logits(windows), "jax")(values)
+    assert 0.01 < np.abs(logits).mean() < 1
+
+
 def test_values_that_do_not_fit_are_refused():
     network = Network(Settings(), 5)
     values = network.values()

@@ -19,9 +19,9 @@ COMPRESSION = 10_000.0  # C of the logarithmic nonlinearities (section 4.2)
 L2_STABILISER = 1e-6
 
 
-def shared_normal(generator: np.random.Generator, shape: Shape, fan_in: int) -> Any:
-    """A shared variable with values from N(0, 2 / fan_in), after He et al. (2015)."""
-    values = generator.standard_normal(shape) * np.sqrt(2.0 / fan_in)
+def shared_normal(generator: np.random.Generator, shape: Shape, fan_in: int, scale: float = 1.0) -> Any:
+    """A shared variable with values from N(0, 2 / fan_in), after He et al. (2015), times `scale`."""
+    values = generator.standard_normal(shape) * np.sqrt(2.0 / fan_in) * scale
     return pytensor.shared(values.astype(np.float32), shape=shape)
 
 
@@ -204,10 +204,14 @@ class Dense:
         For the initial weights.
     bias : float
         Its initial value.
+    scale : float
+        Factor on the initial weights.
     """
 
-    def __init__(self, inputs: int, units: int, generator: np.random.Generator, bias: float = RELU_BIAS) -> None:
-        self.weights = shared_normal(generator, (inputs, units), fan_in=inputs)
+    def __init__(
+        self, inputs: int, units: int, generator: np.random.Generator, bias: float = RELU_BIAS, scale: float = 1.0
+    ) -> None:
+        self.weights = shared_normal(generator, (inputs, units), fan_in=inputs, scale=scale)
         self.bias = shared_constant(bias, units)
         self.parameters = {"weights": self.weights, "bias": self.bias}
 

@@ -20,6 +20,9 @@ from theanoish.layers import (
 from theanoish.settings import MEL_CHANNELS, STRIDED_FILTERS, WINDOW_SAMPLES, Settings
 
 FILTERS, WIDTH, POOL, HIDDEN_UNITS = 32, 8, 4, 100
+# Spectrograms are large and positive, so that the logits would start several units from 0; what brings them back kills
+# units, and under dropout all of them. Logits of raw audio start near 0 by themselves.
+MEL_OUTPUT_SCALE = 0.1
 _INITIAL = 0  # stream of the seed that the initial parameters come from
 
 
@@ -54,7 +57,8 @@ class Network:
         self.pool2 = RectifiedMaxPool(self.convolution2.output_shape, POOL)
         self.flat = int(np.prod(self.pool2.output_shape))
         self.hidden = Dense(self.flat, HIDDEN_UNITS, generator)
-        self.output = Dense(HIDDEN_UNITS, tags, generator, bias=0.0)
+        scale = MEL_OUTPUT_SCALE if settings.frontend == "mel" else 1.0
+        self.output = Dense(HIDDEN_UNITS, tags, generator, bias=0.0, scale=scale)
         self.droppable = self.flat + HIDDEN_UNITS
         names = ("strided", "convolution1", "pool1", "convolution2", "pool2", "hidden", "output")
         layers = {name: getattr(self, name) for name in names if hasattr(self, name)}
