@@ -3,6 +3,8 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from tqdm import tqdm
 from theanoish.backend import BACKENDS, DEFAULT_BACKEND
 from theanoish.dataset import Dataset
 from theanoish.errors import InputError
+from theanoish.files import locked
 from theanoish.interrupt import StopRequest
-from theanoish.run import Progress, Run, resume_run, start_run
+from theanoish.run import Progress, Run, check_resumable, resume_run, start_run
 from theanoish.settings import CHOICES, TYPES, Settings
 
 HELP = {
@@ -36,11 +39,12 @@ HELP = {
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
     for field in fields(Settings):
+        default = "by network and momentum" if field.default is None else field.default
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=TYPES[field.name],
             choices=CHOICES.get(field.name),
-            help=f"{HELP[field.name]} (default: {'by network' if field.default is None else field.default})",
+            help=f"{HELP[field.name]} (default: {default})",
         )
     parser.add_argument("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
     parser.add_argument("--data", type=Path, help="HDF5 data set (default: data/magnatagatune.h5)")
@@ -54,17 +58,24 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     return parser, parser.parse_args(arguments)
 
 
-def open_run(args: argparse.Namespace) -> Run:
+@contextmanager
+def opened_run(args: argparse.Namespace) -> Iterator[Run]:
+    """The run that is asked for, new or resumed, locked against other processes."""
     given = {f.name: getattr(args, f.name) for f in fields(Settings) if getattr(args, f.name) is not None}
     if args.resume:
         others = sorted({*given, *(n for n in ("run", "backend") if getattr(args, n))} - {"updates"})
         if others:
             raise InputError(f"--resume takes the settings of the run; leave out --{others[0].replace('_', '-')}")
-        return resume_run(args.resume, args.data, args.updates)
+        check_resumable(args.resume)
+        with locked(args.resume):
+            yield resume_run(args.resume, args.data, args.updates)
+        return
     settings = Settings(**given)
     dataset = Dataset(args.data or Path("data/magnatagatune.h5"))
     folder = args.run or Path("runs") / f"{dataset.path.stem}_{settings.name}_seed{settings.seed}"
-    return start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        yield start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND)
 
 
 def train(run: Run) -> bool:
@@ -85,8 +96,8 @@ def train(run: Run) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     parser, args = parse(arguments)
     try:
-        run = open_run(args)
-        finished = train(run)
+        with opened_run(args) as run:
+            finished = train(run)
     except (InputError, OSError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except KeyboardInterrupt:  # before training began, or a second time

@@ -47,7 +47,7 @@ def replicate(
 
 
 def noise(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """Windows or labels, the same wherever the shape is."""
+    """Windows or labels; of larger shapes the first values are the same."""
     generator = np.random.default_rng(0)
     match dtype:
         case "int16":

@@ -47,7 +47,7 @@ class JaxTrainer:
         updates_a_call: int,
     ) -> None:
         self._updates_a_call = updates_a_call
-        self._parameters = {name: jnp.asarray(_swap_filters(value)) for name, value in values.items()}
+        self._parameters = {name: jnp.asarray(value) for name, value in values.items()}
         self._clips, self._labels = jnp.asarray(clips), jnp.asarray(labels)
         self._update = partial(_update, partial(_loss, convolve, pool, settings), settings)
         self._scan = jax.jit(self._scanned, donate_argnums=0)
@@ -60,7 +60,7 @@ class JaxTrainer:
 
     def parameters(self) -> dict[str, NDArray[np.float32]]:
         """The present parameters, in the form of the initial ones."""
-        return {name: _swap_filters(np.asarray(value)) for name, value in self._parameters.items()}
+        return {name: np.asarray(value) for name, value in self._parameters.items()}
 
     def _train_singly(self, clips: NDArray[np.int32], offsets: NDArray[np.int32]) -> Any:
         losses = []
@@ -87,14 +87,14 @@ class JaxTrainer:
 
 
 def lax_convolution(maps: Any, filters: Any) -> Any:
-    """XLA's own convolution of (minibatch, time, channels) with (width, channels, filters)."""
-    return lax.conv_general_dilated(maps, filters, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+    """XLA's own convolution of (minibatch, time, channels) with (width, filters, channels)."""
+    return lax.conv_general_dilated(maps, filters, (1,), "VALID", dimension_numbers=("NWC", "WOI", "NWC"))
 
 
 def sum_of_products(maps: Any, filters: Any) -> Any:
     """One matrix product for each tap."""
     time = maps.shape[1] - len(filters) + 1
-    return sum(maps[:, tap : tap + time] @ taps for tap, taps in enumerate(filters))
+    return sum(maps[:, tap : tap + time] @ taps.T for tap, taps in enumerate(filters))
 
 
 @jax.custom_vjp
@@ -111,19 +111,19 @@ def _shift_add_forward(maps: Any, filters: Any) -> tuple[Any, tuple[Any, Any]]:
 
 def _shift_add_backward(inputs: tuple[Any, Any], gradient: Any) -> tuple[Any, Any]:
     maps, filters = inputs
-    (width, channels, outputs), (minibatch, time) = filters.shape, maps.shape[:2]
+    (width, outputs, channels), (minibatch, time) = filters.shape, maps.shape[:2]
     padded = jnp.pad(gradient.transpose(2, 0, 1), ((0, 0), (0, 0), (width - 1, width - 1)))
     taps = jnp.stack([padded[:, :, width - 1 - tap :][:, :, :time] for tap in range(width)])
     taps = taps.reshape(width * outputs, minibatch * time)
-    for_filters = (taps @ maps.reshape(-1, channels)).reshape(width, outputs, channels)
-    return (taps.T @ _rows(filters)).reshape(maps.shape), for_filters.swapaxes(1, 2)
+    for_filters = taps @ maps.reshape(-1, channels)
+    return (taps.T @ _rows(filters)).reshape(maps.shape), for_filters.reshape(filters.shape)
 
 
 shift_add.defvjp(_shift_add_forward, _shift_add_backward)
 
 
 def _rows(filters: Any) -> Any:
-    return filters.swapaxes(1, 2).reshape(-1, filters.shape[1])
+    return filters.reshape(-1, filters.shape[2])
 
 
 def max_pool(maps: Any, bias: Any) -> Any:
@@ -195,8 +195,3 @@ def _loss(convolve: Convolve, pool: Pool, settings: Settings, parameters: Parame
     units = jax.nn.relu(units @ parameters["hidden/weights"] + parameters["hidden/bias"])
     logits = units @ parameters["output/weights"] + parameters["output/bias"]
     return jnp.mean(jax.nn.softplus(logits) - logits * labels)
-
-
-def _swap_filters(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(width, filters, channels) to (width, channels, filters) and back; other parameters as they are."""
-    return value.swapaxes(1, 2) if value.ndim == 3 else value

@@ -31,7 +31,8 @@ def turns(settings: Settings, dataset: Dataset, longest: int) -> dict[str, Turn]
     """What is timed for one network; training goes on for `longest` turns."""
     found: dict[str, Turn] = {name: (call, 1) for name, call in products(settings).items()}
     found[UPDATES] = compiled_updates(settings, UPDATES_A_CALL), UPDATES_A_CALL
-    training = Trainer(settings, dataset, "jax").run(0, longest * CALLS * UPDATES_A_CALL)
+    trainer = Trainer(settings, dataset, "jax", resident=False)
+    training = trainer.run(0, (longest * CALLS + 10) * UPDATES_A_CALL)  # reading ahead never ends
     found[TRAINING] = (lambda: next(training)), UPDATES_A_CALL
     return found
 
@@ -58,10 +59,10 @@ def products(settings: Settings) -> dict[str, Callable[[], object]]:
     return {name: lambda call=call: jax.block_until_ready(call()) for name, call in found.items()}  # type: ignore[misc]
 
 
-def milliseconds(timed: dict[str, Turn], rounds: int, name: str) -> dict[str, float]:
+def milliseconds(timed: dict[str, Turn], rounds: int, network: str) -> dict[str, float]:
     """Median time an update of everything, timed in turns."""
     found: dict[str, list[float]] = {name: [] for name in timed}
-    for number in tqdm(range(rounds + 1), name, unit="round"):
+    for number in tqdm(range(rounds + 1), network, unit="round"):
         for name, (call, updates) in timed.items():
             begin = time.perf_counter()
             for _ in range(CALLS):
@@ -73,10 +74,11 @@ def milliseconds(timed: dict[str, Turn], rounds: int, name: str) -> dict[str, fl
 
 def table(settings: Settings, times: dict[str, float]) -> str:
     """Rows of the table for one network."""
-    training, updates = times.pop(TRAINING), times.pop(UPDATES)
-    times["rest of the compiled update"] = updates - sum(times.values())
-    times["reading, sampling, Python"] = training - updates
-    rows = [f"| {settings.name} | {name} | {time_:.2f} | {time_ / training:.1%} |" for name, time_ in times.items()]
+    training, updates = times[TRAINING], times[UPDATES]
+    parts = {name: time_ for name, time_ in times.items() if name not in (TRAINING, UPDATES)}
+    parts["rest of the compiled update"] = updates - sum(parts.values())
+    parts["reading, sampling, Python"] = training - updates
+    rows = [f"| {settings.name} | {name} | {time_:.2f} | {time_ / training:.1%} |" for name, time_ in parts.items()]
     return "\n".join([*rows, f"| {settings.name} | update, all in all | {training:.2f} | |"])
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable
 import numpy as np
 from compiled import compiled_updates
 from tqdm import tqdm
-from training import NETWORKS, THREADS, describe_machine, restrict
+from training import NETWORKS, add_threads, describe_machine, restrict
 
 UPDATES = 64  # a turn, of all networks together
+COUNTS = (2, 4, 8, 16, 32)
 TOLERANCE = 1e-4  # of a loss
 
 
@@ -34,6 +35,8 @@ def rates(name: str, counts: list[int], rounds: int) -> list[float]:
 def check(name: str, turns: dict[int, Callable[[], np.ndarray]]) -> None:
     """Make sure that the first of several networks, which sees the same windows as one alone, has the same loss.
 
+    That each takes the updates it would take alone is tested in ``tests/test_benchmarks.py``.
+
     Raises
     ------
     SystemExit
@@ -46,9 +49,11 @@ def check(name: str, turns: dict[int, Callable[[], np.ndarray]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, choices=THREADS, default=1, help="and cores (default: %(default)s)")
+    add_threads(parser)
     parser.add_argument("--rounds", type=int, default=9, help="turns of each number (default: %(default)s)")
-    parser.add_argument("--counts", type=int, nargs="+", default=[2, 4, 8], help="networks at once (default: 2 4 8)")
+    parser.add_argument(
+        "--counts", type=int, nargs="+", choices=COUNTS, default=[2, 4, 8], help="networks at once (default: 2 4 8)"
+    )
     arguments = parser.parse_args()
     restrict(arguments.threads)
     counts = [1, *arguments.counts]

@@ -45,7 +45,6 @@ NETWORKS = {
     "mel 256/256": Settings(frontend="mel", length=256, stride=256),
 }
 OURS, PREDICTION, PRODUCTS = "this project, JAX", "prediction", ("product, NumPy", "product, JAX")
-THREADS = range(1, len(os.sched_getaffinity(0)) + 1)
 PREDICTED_WINDOWS = 512  # a turn
 CHECKED_UPDATES = 5
 LOSS_TOLERANCE = 1e-4
@@ -68,9 +67,7 @@ class Program(Protocol):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--threads", type=int, choices=THREADS, default=1, help="and cores, for everyone (default: %(default)s)"
-    )
+    add_threads(parser)
     parser.add_argument("--rounds", type=int, default=9, help="turns of each program (default: %(default)s)")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="default: all")
     parser.add_argument("--numba", action="store_true", help="the Numba backend too, which takes minutes to compile")
@@ -88,14 +85,21 @@ def main() -> None:
             print(f"\n{name}\n\n{table(NETWORKS[name], seconds)}\n\n{prediction_line(seconds)}", flush=True)
 
 
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add the option that `restrict` needs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    choices = range(1, cores + 1)
+    parser.add_argument("--threads", type=int, choices=choices, metavar="N", default=1, help="and cores (default: 1)")
+
+
 def restrict(threads: int) -> None:
     """Keep this process on so many cores, with one thread for each of them; before anything is computed."""
-    cores = sorted(os.sched_getaffinity(0))[-threads:]
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves memory of a GPU to PyTorch
-    os.sched_setaffinity(0, cores)
-    threadpool_limits(len(cores))
+    if hasattr(os, "sched_setaffinity"):  # macOS cannot hold a process to a core
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    threadpool_limits(threads)
     if torch:
-        torch.set_num_threads(len(cores))
+        torch.set_num_threads(threads)
 
 
 def describe_machine(threads: int) -> str:

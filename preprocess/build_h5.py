@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser, args = parse(arguments)
     settings = build_settings(args)
     try:
-        check_output(settings)
+        check_output(settings)  # as build() does, but before --demo or --download take their time
         with StopRequest() as stop:
             fill(settings.source, args, stop)
             begun = time.perf_counter()

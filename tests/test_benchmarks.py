@@ -79,7 +79,7 @@ def test_many_updates_a_call_are_single_ones(dataset):
     indices = np.array([[[0, 1], [1, 2], [2, 0]], [[0, 9], [50, 3], [4, 77]]], np.int32)
     losses = []
     for updates_a_call in (1, 3):
-        formulas = (jax_network.shift_add, jax_network.max_pool)
+        formulas = (jax_network.shift_add, jax_network.rectified_max_pool)
         program = jax_network.JaxTrainer(MEL, values, clips, dataset.labels, *formulas, updates_a_call)
         losses.append(program.train(*indices))
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)

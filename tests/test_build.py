@@ -327,6 +327,8 @@ def test_script_errors_have_no_traceback(tmp_path, make_source):
         "holds no annotations_final.csv": ["--source", tmp_path / "empty"],
         "1 of 10 clips are missing": ["--source", source],
         "exists already": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "there.h5"],
+        "there.h5 is not a folder": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "there.h5/a/b.h5"],
+        "it is a folder": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "empty"],
         "cannot be written": ["--source", source, "--allow-missing", "--output", tmp_path / "there.h5" / "a.h5"],
         "must be 1 or more": ["--workers", "0"],
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from theanoish import checkpoint
-from theanoish.checkpoint import CHECKPOINT, STATE
+from theanoish.checkpoint import CHECKPOINT, STATE, VERSION
 from theanoish.errors import InputError
 from theanoish.network import Network
 from theanoish.run import load_network
@@ -107,7 +107,7 @@ def test_hostile_files_run_nothing(tmp_path, name, protocol):
     path, proof = tmp_path / "c.pkl", tmp_path / "proof"
     values = hostile_values(proof)[name]
     if isinstance(values, dict):
-        values = {"format": CHECKPOINT, "version": 1, **values}
+        values = {"format": CHECKPOINT, "version": VERSION, **values}
     path.write_bytes(pickle.dumps(values, protocol))
     with pytest.raises(InputError, match=r"c\.pkl"):
         checkpoint.load(path, CHECKPOINT)
@@ -194,7 +194,7 @@ def test_other_kind_and_version(tmp_path):
     checkpoint.save(path, STATE, make_values(STATE))
     with pytest.raises(InputError, match="not a theanoish checkpoint"):
         checkpoint.load(path, CHECKPOINT)
-    path.write_bytes(pickle.dumps({"format": CHECKPOINT, "version": 2, **make_values()}, 4))
+    path.write_bytes(pickle.dumps({"format": CHECKPOINT, "version": VERSION + 1, **make_values()}, 4))
     with pytest.raises(InputError, match="another version"):
         checkpoint.load(path, CHECKPOINT)
 
@@ -215,7 +215,7 @@ def test_other_kind_and_version(tmp_path):
 )
 def test_damaged_fields_are_named(tmp_path, changes, named):
     path = tmp_path / "c.pkl"
-    path.write_bytes(pickle.dumps({"format": CHECKPOINT, "version": 1, **make_values(), **changes}, 4))
+    path.write_bytes(pickle.dumps({"format": CHECKPOINT, "version": VERSION, **make_values(), **changes}, 4))
     with pytest.raises(InputError, match=named):
         checkpoint.load(path, CHECKPOINT)
 

@@ -82,9 +82,18 @@ def test_max_pool(time):
 
 def test_max_pool_passes_the_gradient_once_where_inputs_tie():
     maps = np.zeros((1, 10, 3))  # silence: every input of a pool is its maximum
-    _, weights, (gradient, _) = apply(layers.RectifiedMaxPool((10, 3), 4), maps)
+    _, weights, (gradient, for_bias) = apply(layers.RectifiedMaxPool((10, 3), 4), maps)
     sums = [gradient[:, t : t + 4].sum(axis=1) for t in (0, 4, 8)]
     np.testing.assert_allclose(np.stack(sums, axis=1), weights, rtol=1e-6)
+    np.testing.assert_allclose(for_bias, weights.sum(axis=(0, 1)), rtol=1e-5)
+
+
+def test_rectifiers_pass_no_gradient_at_their_threshold():
+    maps = np.full((1, 10, 3), -layers.RELU_BIAS)
+    _, _, gradients = apply(layers.RectifiedMaxPool((10, 3), 4), maps)
+    assert not any(gradient.any() for gradient in gradients)
+    _, _, (gradient,) = apply(layers.relu, np.zeros((2, 3)))
+    assert not gradient.any()
 
 
 def test_max_pooling_of_features_passes_the_gradient_once_where_filters_tie():

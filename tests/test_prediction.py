@@ -1,5 +1,6 @@
 """Predictions of clips against the mean over windows that were sliced by h5py and computed by NumPy."""
 
+import jax
 import numpy as np
 import pytest
 import reference
@@ -7,7 +8,7 @@ from small_data import clip_of, small_settings, write_small_data
 
 from theanoish.dataset import Dataset
 from theanoish.network import Network
-from theanoish.prediction import WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR, Predictor
+from theanoish.prediction import WINDOWS_A_CALL, Predictor
 from theanoish.settings import Settings
 
 
@@ -40,15 +41,19 @@ def test_clips_are_means_over_their_windows(dataset):
 
 
 def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
-    """On a CPU that is told to be one: all clips in one large batch, with the same result."""
+    """On a CPU that is told to be one, with batches of another size."""
     settings = small_settings()
     network = Network(settings, tags=4)
     windows = dataset.windows(settings, np.arange(24))
     expected = Predictor(network, "jax").predict_clips(windows)
     monkeypatch.setattr("theanoish.prediction.free_device_memory", lambda backend: 1000)
+    monkeypatch.setattr("theanoish.prediction.WINDOWS_A_CALL_ON_ACCELERATOR", 7)
     predictor = Predictor(network, "jax")
-    assert predictor.windows_a_call == WINDOWS_A_CALL_ON_ACCELERATOR
+    predict, batches = predictor.predict_windows, []
+    monkeypatch.setattr(predictor, "predict_windows", lambda batch: batches.append(batch) or predict(batch))
     np.testing.assert_allclose(predictor.predict_clips(windows), expected, rtol=1e-5)
+    assert len(batches) > 3
+    assert all(isinstance(batch, jax.Array) and len(batch) == 7 for batch in batches)
 
 
 def test_raw_clips_and_new_parameters(dataset):

@@ -13,7 +13,6 @@ from theanoish import checkpoint, files, training
 from theanoish.checkpoint import CHECKPOINT, STATE
 from theanoish.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.files import locked
 from theanoish.interrupt import StopRequest
 from theanoish.run import load_network, resume_run, start_run
 
@@ -105,7 +104,7 @@ def log_of(folder):
 
 def test_folder_of_a_finished_run(finished, dataset):
     folder, _ = finished
-    names = ["checkpoint.pkl", "curve.png", "lock", "log.jsonl", "settings.json", "state.pkl"]
+    names = ["checkpoint.pkl", "curve.png", "log.jsonl", "settings.json", "state.pkl"]
     assert sorted(file.name for file in folder.iterdir()) == names
     assert json.loads((folder / "settings.json").read_text())["settings"] == SETTINGS.as_dict()
     log = log_of(folder)
@@ -185,14 +184,6 @@ def test_more_updates_continue_exactly(tmp_path, finished, trained):
     assert train(resume_run(folder))  # nothing left to do
     with pytest.raises(InputError, match="60 updates already"):
         resume_run(folder, updates=50)
-
-
-def test_a_run_in_training_elsewhere_is_left_alone(tmp_path, finished):
-    shutil.copytree(finished[0], tmp_path / "run")
-    run = resume_run(tmp_path / "run", updates=60)
-    with locked(tmp_path / "run"), pytest.raises(InputError, match="another process trains this run"):
-        train(run)
-    assert run.progress.update == 40
 
 
 def test_existing_run_is_not_overwritten(finished, dataset):

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from small_data import TAGS, small_settings, write_small_data
 
 from theanoish import checkpoint
 from theanoish.dataset import Dataset
+from theanoish.files import locked
 from theanoish.training import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -211,6 +213,26 @@ def test_evaluate_refuses(capsys, monkeypatch, tmp_path, finished, arguments, wo
     monkeypatch.chdir(tmp_path)
     arguments = [argument.format(run=finished[0]) for argument in arguments]
     assert words in refusal(capsys, "evaluate.py", *arguments)
+
+
+def test_train_leaves_a_run_alone_that_another_process_trains(capsys, finished, tmp_path, data):
+    shutil.copytree(finished[0], tmp_path / "run")
+    with locked(tmp_path / "run"):
+        before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+        for arguments in (
+            ["--resume", tmp_path / "run", "--updates", "60"],
+            ["--data", data, "--run", tmp_path / "run"],
+        ):
+            assert "another process trains this run" in refusal(capsys, "train.py", *arguments)
+        assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+def test_locking_removes_only_what_a_killed_write_leaves(tmp_path):
+    for name in ("checkpoint.pkl.123.partial", "magnatagatune.h5.partial"):
+        (tmp_path / name).touch()
+    (tmp_path / "demo.partial").mkdir()
+    with locked(tmp_path):
+        assert {file.name for file in tmp_path.iterdir()} == {"lock", "magnatagatune.h5.partial", "demo.partial"}
 
 
 def test_train_does_not_overwrite_a_run(capsys, finished, data):

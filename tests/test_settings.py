@@ -34,8 +34,8 @@ def test_frames_of_table_1(length, stride, frames):
         ({"stride": 0}, "stride"),
         ({"stride": -256}, "stride"),
         ({"length": 300}, "length"),
-        ({"length": 4096, "stride": 4096}, "stride"),
-        ({"length": 48_001, "stride": 48_001}, "stride"),
+        ({"length": 4096, "stride": 4096}, "length 4096 and stride 4096 leave 11 frames"),
+        ({"length": 48_001, "stride": 48_001}, "length 48001 and stride 48001 leave 0 frames"),
         ({"minibatch": 0}, "minibatch"),
         ({"updates": 0}, "updates"),
         ({"validation_interval": 0}, "validation interval"),
@@ -60,20 +60,20 @@ def test_frames_of_table_1(length, stride, frames):
     ],
 )
 def test_impossible_settings_are_refused_by_name(changes, named):
-    with pytest.raises(InputError, match=rf"^{named} is .*must be"):
+    with pytest.raises(InputError, match=rf"^{named} .*must (be|leave)"):
         Settings(**changes)
 
 
 def test_shortest_window_with_an_output():
     """36 frames are 29, 8, 1 and 1 outputs of the convolutions and poolings; 35 are none."""
     assert Settings(frontend="mel", length=48_000 - 35 * 1000, stride=1000).frames == 36
-    with pytest.raises(InputError, match="36 frames"):
+    with pytest.raises(InputError, match="leave 35 frames.*36 or more"):
         Settings(frontend="mel", length=48_000 - 34 * 1000, stride=1000)
 
 
 def test_default_learning_rate_allows_for_momentum():
     assert Settings(frontend="mel").learning_rate == 0.05
-    assert Settings(frontend="mel", momentum=0.9).learning_rate == pytest.approx(0.005)
+    assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.005
     assert Settings(momentum=0.5).learning_rate == 0.5
     assert Settings(momentum=0.5, learning_rate=0.2).learning_rate == 0.2
 

@@ -110,7 +110,14 @@ def test_a_cell_in_training_elsewhere_is_left_alone(data, tmp_path):
         other.kill()
     assert outcome.state == "failed"
     assert "another process" in outcome.reason
-    assert not (job.folder / "state.pkl").exists()
+    assert [file.name for file in job.folder.iterdir()] == ["lock"]
+
+
+def test_momentum_changes_the_default_rate(tmp_path):
+    sweep = Sweep(tmp_path / "d.h5", tmp_path, "jax", {"momentum": 0.9}, seeds=1)
+    assert sweep.settings(Settings(frontend="mel")) == Settings(frontend="mel", momentum=0.9)
+    sweep = Sweep(tmp_path / "d.h5", tmp_path, "jax", {"momentum": 0.9, "learning_rate": 0.3}, seeds=1)
+    assert sweep.settings(Settings()).learning_rate == 0.3
 
 
 def test_a_killed_process_is_replaced_and_goes_on_from_its_last_state(data, tmp_path):

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from theanoish.clip_job import Job, Result, do_job
 from theanoish.errors import InputError
-from theanoish.files import check_writable, sync_to_disk
+from theanoish.files import check_creatable, sync_to_disk
 from theanoish.interrupt import StopRequest
 from theanoish.journal import Journal
 from theanoish.mel import COMPRESSION, fft_length
@@ -115,8 +115,8 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
     Raises
     ------
     InputError
-        Where the source is broken or incomplete, the output exists or its disk is full, or more than 1 % of the clips
-        cannot be read.
+        Where the source is broken or incomplete, the output exists, cannot be written or its disk is full, or more than
+        1 % of the clips cannot be read.
     BuildStopped
         Where `stop` was requested.
     """
@@ -146,11 +146,10 @@ def check_output(settings: BuildSettings) -> None:
     Raises
     ------
     InputError
-        Where the output exists and must not be replaced, or its place is no place for a file.
+        Where the output exists and must not be replaced, or no file can be made there.
     """
     output = settings.output
-    if output.parent.exists():  # else it will be made
-        check_writable(output)
+    check_creatable(output)
     if output.exists() and not settings.overwrite:
         raise InputError(f"{output}: exists already; --overwrite replaces it, --output names another file")
 

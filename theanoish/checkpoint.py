@@ -12,7 +12,7 @@ from theanoish.errors import InputError
 from theanoish.files import written_whole
 
 CHECKPOINT, STATE = "theanoish checkpoint", "theanoish state"
-VERSION = 1
+VERSION = 2  # 1 held filters in another layout
 _PROTOCOL = 4  # the last one in which NumPy pickles every array through the three names below
 
 # what each kind of file must hold, by name and type

@@ -23,9 +23,9 @@ _ALIGNMENT = 64  # bytes
 class ReadAhead:
     """Reads the windows of coming updates from the file in a thread of its own, while updates are computed.
 
-    Memory is three blocks of windows, whatever the size of the file. An accelerator too small for all clips is sent one
-    block while it computes with another. Of a clip an epoch takes one window, a tenth of it, so blocks of whole clips
-    would be ten times as much to send.
+    Memory is three blocks of windows, whatever the size of the file, and as many on an accelerator too small for all
+    clips, which is sent coming blocks while it computes. An epoch takes one window of a clip, a tenth of it: blocks of
+    whole clips would be ten times as much to send.
 
     Parameters
     ----------
@@ -48,7 +48,10 @@ class ReadAhead:
         return blocks, {}
 
     def blocks(self, updates: list[range]) -> Iterator[list[Any]]:
-        """Windows and labels of each range of updates, (updates, minibatch, ...); overwritten three blocks later."""
+        """Windows and labels of each range of updates, (updates, minibatch, ...).
+
+        They are overwritten once the next are asked for, but for the arrays of an accelerator.
+        """
         longest = max(map(len, updates))
         shape = (longest, self._settings.minibatch, *self._windows.shape)
         buffers = [_aligned(shape, self._windows.dtype) for _ in range(min(_BUFFERS, len(updates)))]

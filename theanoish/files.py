@@ -1,7 +1,8 @@
-"""Writing files so that an interruption never leaves a broken one under its final name."""
+"""Files and folders: written whole or not at all, checked before long work, locked against other processes."""
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,34 +16,57 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     InputError
-        Where `path` is a folder, or the folder it stands in is missing or must not be written to.
+        Where `path` is a folder, or it stands in none, or in one that must not be written to.
     """
     if path.is_dir():
         raise InputError(f"{path}: cannot be written: it is a folder; name a file")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: cannot be written: there is no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: cannot be written: no permission to write to {path.parent}")
+    _check_folder(path, path.parent)
+
+
+def check_creatable(path: Path) -> None:
+    """As `check_writable`, where missing folders will be made.
+
+    Raises
+    ------
+    InputError
+    """
+    if path.parent.exists():
+        check_writable(path)
+    else:
+        _check_folder(path, next(parent for parent in path.absolute().parents if parent.exists()))
+
+
+def _check_folder(path: Path, folder: Path) -> None:
+    if not folder.is_dir():
+        missing = "is not a folder" if folder.exists() else "does not exist; make it first"
+        raise InputError(f"{path}: cannot be written: {folder} {missing}")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: cannot be written: no permission to write to {folder}")
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes, on this machine or on another that shares the disk, from the same work on a folder.
 
-    Leftovers of processes that were killed while they wrote are removed.
+    What `written_whole` leaves of processes that were killed is removed.
 
     Raises
     ------
     InputError
-        Where another process has locked it.
+        Where another process has locked it, or the file system knows no locks.
     """
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(f"{folder}: another process trains this run at the moment") from error
-        for leftover in folder.glob("*.partial"):
-            leftover.unlink()
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be locked ({error.strerror}); choose a folder of this machine"
+            ) from error
+        for leftover in folder.iterdir():
+            if re.fullmatch(r".+\.\d+\.partial", leftover.name):
+                leftover.unlink()
         yield
 
 

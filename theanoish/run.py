@@ -1,7 +1,8 @@
 """A training run and its folder: updates, validation at intervals, the best parameters, and exact resuming.
 
 The folder holds ``settings.json``, ``log.jsonl`` (one line a validation), ``curve.png``, ``checkpoint.pkl`` (the
-parameters with the best validation AUC) and ``state.pkl`` (what the run resumes from).
+parameters with the best validation AUC) and ``state.pkl`` (what the run resumes from). Whoever trains it holds its lock
+(`theanoish.files.locked`) from before the run is started or resumed, so that no two processes do.
 """
 
 import json
@@ -18,7 +19,7 @@ from theanoish import checkpoint
 from theanoish.curve import draw_curve
 from theanoish.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.files import locked, written_whole
+from theanoish.files import written_whole
 from theanoish.interrupt import StopRequest
 from theanoish.metrics import score_tags
 from theanoish.network import Network
@@ -103,12 +104,8 @@ class Run:
         Raises
         ------
         InputError
-            Where another process trains this run, or the loss is not finite. The last state on disk stays.
+            Where the loss is not finite; the last state on disk is then from before.
         """
-        with locked(self.folder):
-            return self._train(stop, report)
-
-    def _train(self, stop: StopRequest, report: Report) -> bool:
         while self.progress.update < self.settings.updates:
             interval = self.settings.validation_interval
             until = min((self.progress.update // interval + 1) * interval, self.settings.updates)
@@ -223,6 +220,18 @@ def start_run(folder: Path, settings: Settings, dataset: Dataset, backend: str) 
     return run
 
 
+def check_resumable(folder: Path) -> None:
+    """Make sure that a folder holds a run.
+
+    Raises
+    ------
+    InputError
+        Where it does not.
+    """
+    if not any((folder / name).exists() for name in ("settings.json", "state.pkl")):
+        raise InputError(f"{folder}: no run to resume: there is no settings.json in it")
+
+
 def resume_run(folder: Path, data: Path | None = None, updates: int | None = None) -> Run:
     """The run in `folder`, as it was when its state was last saved; from its beginning where none was.
 
@@ -239,6 +248,7 @@ def resume_run(folder: Path, data: Path | None = None, updates: int | None = Non
     InputError
         Where there is no run, its state is damaged or has more updates already, or the data set is another one.
     """
+    check_resumable(folder)
     state_file = folder / "state.pkl"
     if not state_file.exists():
         return _restart_run(folder, data, updates)
@@ -266,13 +276,11 @@ def resume_run(folder: Path, data: Path | None = None, updates: int | None = Non
 def _restart_run(folder: Path, data: Path | None, updates: int | None) -> Run:
     """A run that was stopped before it saved a state."""
     file = folder / "settings.json"
-    if not file.exists():
-        raise InputError(f"{folder}: no run to resume: there is no {file.name} in it")
     try:
         values = json.loads(file.read_text())
         settings, saved_data, backend = Settings.from_dict(values["settings"]), Path(values["data"]), values["backend"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: no run to resume: {file.name} is damaged ({error})") from error
+        raise InputError(f"{folder}: no run to resume: {file.name} cannot be used ({error})") from error
     if updates is not None:
         settings = replace(settings, updates=updates)
     run = Run(folder, settings, Dataset(data or saved_data), backend)

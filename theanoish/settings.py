@@ -39,7 +39,7 @@ class Settings:
     minibatch, updates : int
         Windows an update, and updates in all (section 4.1).
     learning_rate : float
-        Of stochastic gradient descent; by default what a search found for the network (README, "Learning rates").
+        Of stochastic gradient descent; by default what a search found for the network, times 1 - `momentum`.
     momentum : float
         Above 0, in Nesterov's form.
     seed : int
@@ -91,8 +91,11 @@ class Settings:
             _require(False, name, value, f"of type {kind.__name__}")
 
     def _check_geometry(self) -> None:
-        enough = "so short that, with the length, 36 frames fit into a window: the network has no output for fewer"
-        _require(self.frames >= 36, "stride", self.stride, enough)
+        if self.frames < 36:
+            raise InputError(
+                f"length {self.length} and stride {self.stride} leave {self.frames} frames in a window of "
+                f"{WINDOW_SAMPLES} samples; they must leave 36 or more, below which the network has no output"
+            )
         if self.frontend == "raw":
             _require(self.length % self.stride == 0, "length", self.length, f"a multiple of the stride, {self.stride}")
 
@@ -157,10 +160,10 @@ def default_learning_rate(settings: Settings) -> float:
     """The learning rate that a search on validation data found for such a network (README, "Learning rates").
 
     Raw audio is quiet, spectrograms and logarithms are not, and the gradient grows with the input. Momentum m adds each
-    step up to 1 / (1 - m) times its size in the long run.
+    step up to 1 / (1 - m) times its size in the long run, so the rate is that much lower with it.
     """
     raw = 1.0 if settings.nonlinearity == "relu" else 0.01
-    return (raw if settings.frontend == "raw" else 0.05) * (1 - settings.momentum)
+    return round((raw if settings.frontend == "raw" else 0.05) * (1 - settings.momentum), 12)
 
 
 def _require(condition: bool, name: str, value: object, what: str) -> None:

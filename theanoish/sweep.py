@@ -15,6 +15,7 @@ from typing import Any
 from theanoish.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.evaluation import evaluate, write_json
+from theanoish.files import locked
 from theanoish.interrupt import StopRequest
 from theanoish.network import FILTERS, POOL, WIDTH
 from theanoish.paper import TABLES
@@ -120,7 +121,8 @@ class Sweep:
 
     def settings(self, network: Settings) -> Settings:
         """The settings that a network is trained with, but for the seed."""
-        return replace(network, **self.changes)
+        by_network: dict[str, Any] = {"learning_rate": None}  # the default is another with momentum
+        return replace(network, **(by_network | self.changes))
 
     def jobs(self, network: Settings) -> list[Job]:
         """The cells of a network, one a seed."""
@@ -220,7 +222,8 @@ def run_cell(job: Job, stop: StopRequest, report: Callable[[int], None]) -> Outc
         Whatever goes wrong is told there, so that other cells go on.
     """
     try:
-        with _ONE_A_PROCESS:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with _ONE_A_PROCESS, locked(job.folder):
             finished = not stop.requested and (job.scores is not None or _train_and_test(job, stop, report))
     except InputError as error:
         return Outcome("failed", str(error))
