@@ -79,9 +79,8 @@ def opened_run(args: argparse.Namespace) -> Iterator[Run]:
 
 
 def train(run: Run) -> bool:
-    with StopRequest() as stop, tqdm(total=run.settings.updates, unit=" updates", smoothing=0.05) as bar:
-        bar.update(run.progress.update)
-        bar.unpause()
+    done, total = run.progress.update, run.settings.updates
+    with StopRequest() as stop, tqdm(initial=done, total=total, unit=" updates", smoothing=0.05) as bar:
 
         def report(progress: Progress) -> None:
             text = f"loss {progress.loss:.4f}"

@@ -67,7 +67,7 @@ def test_impossible_settings_are_refused_by_name(changes, named):
 def test_shortest_window_with_an_output():
     """36 frames are 29, 8, 1 and 1 outputs of the convolutions and poolings; 35 are none."""
     assert Settings(frontend="mel", length=48_000 - 35 * 1000, stride=1000).frames == 36
-    with pytest.raises(InputError, match="leave 35 frames.*36 or more"):
+    with pytest.raises(InputError, match=r"leave 35 frames.*36 or more"):
         Settings(frontend="mel", length=48_000 - 34 * 1000, stride=1000)
 
 
