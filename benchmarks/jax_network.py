@@ -10,9 +10,8 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
+from theanoish.network import POOL
 from theanoish.settings import Settings
-
-POOL = 4
 
 Parameters = dict[str, Any]
 Convolve = Callable[[Any, Any], Any]

@@ -26,6 +26,7 @@ from synthetic import TAGS, write_dataset
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from theanoish.cores import usable_cores
 from theanoish.dataset import Dataset, Windows
 from theanoish.network import FILTERS, HIDDEN_UNITS, POOL, WIDTH
 from theanoish.prediction import Predictor
@@ -87,8 +88,7 @@ def main() -> None:
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add the option that `restrict` needs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    choices = range(1, cores + 1)
+    choices = range(1, len(usable_cores()) + 1)
     parser.add_argument("--threads", type=int, choices=choices, metavar="N", default=1, help="and cores (default: 1)")
 
 
@@ -96,7 +96,7 @@ def restrict(threads: int) -> None:
     """Keep this process on so many cores, with one thread for each of them; before anything is computed."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves memory of a GPU to PyTorch
     if hasattr(os, "sched_setaffinity"):  # macOS cannot hold a process to a core
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+        os.sched_setaffinity(0, usable_cores()[-threads:])
     threadpool_limits(threads)
     if torch:
         torch.set_num_threads(threads)

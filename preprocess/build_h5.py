@@ -2,7 +2,6 @@
 """Make the HDF5 data set that train.py and evaluate.py read from MagnaTagATune's audio files and tables."""
 
 import argparse
-import os
 import sys
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from theanoish.annotations import SPLIT_ORDER
 from theanoish.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
+from theanoish.cores import usable_cores
 from theanoish.download import download, join_and_unpack
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
@@ -43,7 +43,9 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     )
     parser.add_argument("--allow-missing", action="store_true", help="accept that audio files are missing")
     parser.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: %(default)s, the cores)")
+    parser.add_argument(
+        "--workers", type=int, default=len(usable_cores()), help="processes (default: %(default)s, the cores)"
+    )
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument("--download", action="store_true", help="fetch the official files into the source folder first")
     origin.add_argument("--demo", action="store_true", help="compose a small data set in the source folder first")
@@ -51,10 +53,6 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     if args.workers < 1:
         parser.error(f"argument --workers: must be 1 or more, not {args.workers}")
     return parser, args
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def build_settings(args: argparse.Namespace) -> BuildSettings:

@@ -29,6 +29,7 @@ def check_creatable(path: Path) -> None:
     Raises
     ------
     InputError
+        Where `path` is a folder, or the folder that it or the missing ones stand in must not be written to.
     """
     if path.parent.exists():
         check_writable(path)
