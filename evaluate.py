@@ -5,11 +5,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from theanoish.backend import BACKENDS, DEFAULT_BACKEND
-from theanoish.dataset import SPLITS
+from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
-from theanoish.evaluation import Evaluation, evaluate, write_csv, write_json
+from theanoish.experiments.evaluation import Evaluation, evaluate, write_csv, write_json
 from theanoish.files import check_writable
+from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:

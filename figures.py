@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from theanoish.errors import InputError
-from theanoish.figures import draw_architectures, draw_filters
+from theanoish.experiments.figures import draw_architectures, draw_filters
+from theanoish.experiments.filters import as_text, describe, filters_of
 from theanoish.files import written_whole
-from theanoish.filters import as_text, describe, filters_of
-from theanoish.run import load_network
+from theanoish.training.run import load_network
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:

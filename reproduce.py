@@ -10,19 +10,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.backend import BACKENDS, DEFAULT_BACKEND
-from theanoish.dataset import Dataset
+from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.figures import draw_architectures, draw_pools, draw_spectra, draw_waveforms
+from theanoish.experiments.cells import Event, Job, Sweep, check
+from theanoish.experiments.figures import draw_architectures, draw_pools, draw_spectra, draw_waveforms
+from theanoish.experiments.filters import as_text, describe, filters_of
+from theanoish.experiments.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TABLES
+from theanoish.experiments.tables import collect, markdown, write_tables
+from theanoish.experiments.workers import places_here, run_here, run_on_cluster
 from theanoish.files import written_whole
-from theanoish.filters import as_text, describe, filters_of
 from theanoish.interrupt import StopRequest
-from theanoish.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TABLES
-from theanoish.run import load_network
+from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES
-from theanoish.sweep import Event, Job, Sweep, check
-from theanoish.tables import collect, markdown, write_tables
-from theanoish.workers import places_here, run_here, run_on_cluster
+from theanoish.training.run import load_network
 
 # settings that the paper leaves open, besides the number of updates
 OVERRIDES = ("updates", "learning_rate", "momentum", "validation_interval")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.backend import BACKENDS, DEFAULT_BACKEND
-from theanoish.dataset import Dataset
+from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.files import locked
 from theanoish.interrupt import StopRequest
-from theanoish.run import Progress, Run, check_resumable, resume_run, start_run
+from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import CHOICES, TYPES, Settings
+from theanoish.training.run import Progress, Run, check_resumable, resume_run, start_run
 
 HELP = {
     "frontend": "input: raw samples or log-mel spectrograms",

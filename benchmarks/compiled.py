@@ -10,12 +10,12 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.variable import TensorVariable
-from synthetic import TAGS
 
-from theanoish.backend import compile_function, repeat
-from theanoish.network import Network
+from synthetic import TAGS
+from theanoish.model.compile import compile_function, repeat
+from theanoish.model.descent import Updates, sgd
+from theanoish.model.network import Network
 from theanoish.settings import Settings
-from theanoish.updates import Updates, sgd
 
 
 def compiled_updates(settings: Settings, updates: int, replicas: int = 1) -> Callable[[], NDArray[np.float32]]:

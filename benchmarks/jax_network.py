@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from theanoish.network import POOL
+from theanoish.model.network import POOL
 from theanoish.settings import Settings
 
 Parameters = dict[str, Any]
@@ -26,7 +26,7 @@ class JaxTrainer:
     settings : Settings
         With a stride that equals the length.
     values : dict of str to float32 array
-        Initial parameters, as `theanoish.network.Network.values` gives them.
+        Initial parameters, as `theanoish.model.network.Network.values` gives them.
     clips : int16 array (clips, samples) or float32 array (clips, frames, 128)
     labels : uint8 array (clips, tags)
     convolve, pool : callable

@@ -20,9 +20,9 @@ import soundfile
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from theanoish.audio import decode
+from theanoish.data.audio import decode
+from theanoish.data.mel import COMPRESSION, LENGTHS_AND_STRIDES, fft_length, log_mels
 from theanoish.errors import InputError
-from theanoish.mel import COMPRESSION, LENGTHS_AND_STRIDES, fft_length, log_mels
 from theanoish.settings import MEL_CHANNELS, SAMPLE_RATE
 
 Shapes = Sequence[tuple[int, int]]

@@ -10,14 +10,14 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from compiled import compiled_updates
-from synthetic import write_dataset
 from tqdm import tqdm
 
-from theanoish.dataset import Dataset
-from theanoish.network import FILTERS, WIDTH
+from compiled import compiled_updates
+from synthetic import write_dataset
+from theanoish.data.dataset import Dataset
+from theanoish.model.network import FILTERS, WIDTH
 from theanoish.settings import STRIDED_FILTERS, Settings
-from theanoish.training import UPDATES_A_CALL, Trainer
+from theanoish.training.trainer import UPDATES_A_CALL, Trainer
 
 NETWORKS = [Settings(frontend=frontend, length=256, stride=256) for frontend in ("raw", "mel")]
 CALLS = 20  # a turn

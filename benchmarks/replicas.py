@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from compiled import compiled_updates
 from tqdm import tqdm
+
+from compiled import compiled_updates
 from training import NETWORKS, add_threads, describe_machine, restrict
 
 UPDATES = 64  # a turn, of all networks together

@@ -9,12 +9,12 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from synthetic import write_dataset
 from tqdm import tqdm
 
-from theanoish.dataset import Dataset
+from synthetic import write_dataset
+from theanoish.data.dataset import Dataset
 from theanoish.settings import Settings
-from theanoish.training import UPDATES_A_CALL, Trainer
+from theanoish.training.trainer import UPDATES_A_CALL, Trainer
 
 NETWORKS = {
     "raw 256/256": Settings(frontend="raw", length=256, stride=256),

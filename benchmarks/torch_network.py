@@ -85,7 +85,7 @@ class TorchTrainer:
     ----------
     settings : Settings
     values : dict of str to float32 array
-        Initial parameters, as `theanoish.network.Network.values` gives them.
+        Initial parameters, as `theanoish.model.network.Network.values` gives them.
     clips : int16 array (clips, samples) or float32 array (clips, frames, 128)
     labels : uint8 array (clips, tags)
     kind : class

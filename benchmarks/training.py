@@ -19,23 +19,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import jax
-import jax_network
 import numpy as np
 from numpy.typing import NDArray
-from synthetic import TAGS, write_dataset
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from theanoish.cores import usable_cores
-from theanoish.dataset import Dataset, Windows
-from theanoish.network import FILTERS, HIDDEN_UNITS, POOL, WIDTH
-from theanoish.prediction import Predictor
-from theanoish.sampling import draw_examples
+import jax_network
+from synthetic import TAGS, write_dataset
+from theanoish.data.dataset import Dataset, Windows
+from theanoish.machine import usable_cores
+from theanoish.model.network import FILTERS, HIDDEN_UNITS, POOL, WIDTH
 from theanoish.settings import STRIDED_FILTERS, Settings
-from theanoish.training import UPDATES_A_CALL, Trainer
+from theanoish.training.prediction import Predictor
+from theanoish.training.sampling import draw_examples
+from theanoish.training.trainer import UPDATES_A_CALL, Trainer
 
 try:
     import torch
+
     import torch_network
 except ModuleNotFoundError:
     torch = None

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.annotations import SPLIT_ORDER
-from theanoish.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
-from theanoish.cores import usable_cores
-from theanoish.download import download, join_and_unpack
+from theanoish.data.annotations import SPLIT_ORDER
+from theanoish.data.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
+from theanoish.data.download import download, join_and_unpack
+from theanoish.data.storage import REPRESENTATIONS
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
-from theanoish.storage import REPRESENTATIONS
+from theanoish.machine import usable_cores
 
 DEFAULT_SOURCE = Path("data/magnatagatune")
 DEMO_SOURCE = Path("data/demo")
@@ -86,7 +86,7 @@ def shown(stop: StopRequest, stage: str, unit: str = "B") -> Iterator[Callable[[
 def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
     """Bring what --demo or --download ask for, and unpack the official parts."""
     if args.demo:
-        from theanoish.demo import make_demo  # slow to import, and every worker imports what stands at the top
+        from demo.make import make_demo  # slow to import, and every worker imports what stands at the top
 
         with shown(stop, "composing", " clips") as progress:
             make_demo(source, progress=progress, workers=args.workers)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from theanoish.errors import InputError
-from theanoish.paper import TABLES, paper_auc
+from theanoish.experiments.paper import TABLES, paper_auc
 from theanoish.settings import Settings
 
 

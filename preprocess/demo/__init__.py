@@ -1,0 +1,1 @@
+"""A small data set of composed music, in the form of MagnaTagATune."""

@@ -1,0 +1,106 @@
+"""The benchmarks' networks compute what the project's does, or nothing would be compared."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+import compiled
+import jax_network
+import synthetic
+import training
+from theanoish.data.dataset import Dataset
+from theanoish.model.compile import compile_function
+from theanoish.model.descent import sgd
+from theanoish.model.network import Network
+from theanoish.settings import Settings
+from theanoish.training.trainer import Trainer
+
+RAW = Settings(frontend="raw", length=1024, stride=1024, minibatch=2)
+MEL = Settings(frontend="mel", length=1024, stride=1024, minibatch=2)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("benchmarks") / "noise.h5"
+    synthetic.write_dataset(path, [RAW, MEL], clips=3)
+    return Dataset(path)
+
+
+@pytest.fixture(scope="module", params=[RAW, MEL], ids=["raw", "mel"])
+def trainer(request, dataset):
+    return Trainer(request.param, dataset, "jax")
+
+
+def check(dataset, trainer, programs, **changes):
+    """Run the benchmark's own check on programs whose settings differ from the trainer's by `changes`."""
+    settings = trainer.settings
+    trainer.network.set_values(Network(settings, len(dataset.tags)).values())
+    windows = dataset.windows(settings, dataset.rows("train"))
+    data = (trainer.network.values(), windows.read_whole_clips(), dataset.labels)
+    others = {name: make(replace(settings, **changes), *data) for name, make in programs.items()}
+    training.check(settings, windows, {training.OURS: trainer}, others)
+
+
+def test_hand_written_jax_computes_the_same(dataset, trainer):
+    formulas = [
+        (jax_network.lax_convolution, jax_network.max_pool),
+        (jax_network.sum_of_products, jax_network.max_pool),
+        (jax_network.shift_add, jax_network.rectified_max_pool),
+    ]
+    make = partial(jax_network.JaxTrainer, updates_a_call=1)
+    check(dataset, trainer, {c.__name__: partial(make, convolve=c, pool=p) for c, p in formulas})
+
+
+def test_pytorch_computes_the_same(dataset, trainer):
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra 'benchmarks')")
+    import torch_network
+
+    kinds = (torch_network.Conv1dNetwork, torch_network.ChannelsLastNetwork)
+    check(dataset, trainer, {kind.__name__: partial(torch_network.TorchTrainer, kind=kind) for kind in kinds})
+
+
+def test_a_program_that_trains_otherwise_is_refused(dataset, trainer):
+    formulas = {"convolve": jax_network.lax_convolution, "pool": jax_network.max_pool}
+    make = partial(jax_network.JaxTrainer, **formulas, updates_a_call=1)
+    with pytest.raises(SystemExit, match="nothing was measured"):
+        check(dataset, trainer, {"other": make}, learning_rate=trainer.settings.learning_rate * 1.01)
+
+
+def test_many_updates_a_call_are_single_ones(dataset):
+    values = Network(MEL, len(dataset.tags)).values()
+    clips = dataset.windows(MEL, dataset.rows("train")).read_whole_clips()
+    indices = np.array([[[0, 1], [1, 2], [2, 0]], [[0, 9], [50, 3], [4, 77]]], np.int32)
+    losses = []
+    for updates_a_call in (1, 3):
+        formulas = (jax_network.shift_add, jax_network.rectified_max_pool)
+        program = jax_network.JaxTrainer(MEL, values, clips, dataset.labels, *formulas, updates_a_call)
+        losses.append(program.train(*indices))
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_work_of_an_update():
+    # raw 1024/1024: 46 frames; 39, 10, 3 and 1 steps after each convolution and pooling
+    strided, first, second = 46 * 1024 * 128, 39 * 8 * 128 * 32, 3 * 8 * 32 * 32
+    dense = 32 * 100 + 100 * 50
+    assert training.flops_an_update(RAW) == 2 * 2 * (2 * strided + 3 * (first + second + dense))
+
+
+def test_replicas_are_networks_of_their_own():
+    """Two networks at once, of other parameters and windows, take the update that each takes alone."""
+    networks = [Network(replace(RAW, seed=seed), tags=4) for seed in (1, 2)]
+    inputs = [networks[0].window_variable(RAW.minibatch), networks[0].label_variable(RAW.minibatch)]
+    loss = networks[0].loss(*inputs)
+    updates = sgd(loss, networks[0].parameters.values(), 0.5)
+    many, losses, after = compiled.replicate(inputs, loss, updates, 2)
+    for held, *own in zip(after, *(network.values().values() for network in networks), strict=True):
+        held.set_value(np.stack(own))
+    values = [compiled.noise(v.type.shape, v.type.dtype) for v in many]
+    found = np.asarray(compile_function(many, losses, "jax", after)(*values))
+    alone = compile_function(inputs, loss, "jax", updates)
+    for i, network in enumerate(networks):
+        networks[0].set_values(network.values())
+        assert found[i] == pytest.approx(float(alone(*(v[i] for v in values))), rel=1e-5)
+        for held, expected in zip(after, networks[0].values().values(), strict=True):
+            np.testing.assert_allclose(held.get_value()[i], expected, rtol=1e-4, atol=1e-6)

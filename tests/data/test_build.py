@@ -1,0 +1,355 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import TAGS, write_tables
+from theanoish.data.build import BuildSettings, BuildStopped, build
+from theanoish.data.dataset import Dataset
+from theanoish.data.mel import log_mel
+from theanoish.data.storage import REPRESENTATIONS, make_skeleton
+from theanoish.errors import InputError
+from theanoish.interrupt import StopRequest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "preprocess" / "build_h5.py"
+OFFICIAL = ROOT.parent / "shared" / "magnatagatune"
+
+
+def run_script(*arguments, **options):
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **options)
+
+
+def values_of(file, name, clip):
+    start, count = file[f"{name}/start"][clip], file[f"{name}/count"][clip]
+    return file[f"{name}/values"][start : start + count]
+
+
+def contents(path):
+    """All of a file that a build decides: tables, and the values of each clip."""
+    with h5py.File(path) as file:
+        found = {"labels": file["labels"][:].tolist()}
+        for name in ("tags", "clips/path", "clips/artist", "clips/split", "left_out/path", "left_out/reason"):
+            found[name] = list(file[name].asstr()[:])
+        for name in REPRESENTATIONS:
+            if name in file:
+                found[name] = [values_of(file, name, i).tobytes() for i in range(len(file["clips/id"]))]
+    return found
+
+
+def test_file_holds_what_the_source_says(tmp_path, make_source):
+    source, output = make_source(), tmp_path / "out.h5"
+    summary = build(BuildSettings(source, output, REPRESENTATIONS, workers=2), StopRequest())
+    assert summary.clips == {"train": 6, "validation": 2, "test": 2} and summary.left_out == []
+    assert len(summary.odd_lengths) == 10 and summary.odd_lengths[0][2] == 56_000
+    dataset = Dataset(output)
+    assert dataset.tags == ["guitar", "piano", "slow", "loud"], "by count; slow before loud; never left out"
+    assert dataset.splits.tolist() == ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
+    assert dataset.ids.tolist() == [2, 4, 5, 7, 9, 10, 3, 8, 1, 6]
+    with h5py.File(output) as file:
+        for row, (number, path) in enumerate(zip(dataset.ids, dataset.paths, strict=True)):
+            samples, _ = soundfile.read(source / path, dtype="int16")
+            np.testing.assert_array_equal(values_of(file, "raw", row), samples)
+            np.testing.assert_array_equal(values_of(file, "mel_512_256", row), log_mel(samples, 512, 256))
+            np.testing.assert_array_equal(values_of(file, "mel_1024_1024", row), log_mel(samples, 1024, 512)[::2])
+            i = number - 1
+            assert dataset.labels[row].tolist() == [1, i % 2, int(i % 3 == 0), int(i % 3 == 0)]
+            assert dataset.artists[row] == f"artist {number}" and path.endswith(f"clip_{number}.wav")
+        for name in REPRESENTATIONS:
+            assert file[f"{name}/values"].chunks is None and file[f"{name}/values"].compression is None
+        assert file["mel_512_256"].attrs["length"] == 512 and file["mel_512_256"].attrs["stride"] == 256
+
+
+def test_file_explains_itself(tmp_path, make_source):
+    source, output = make_source(), tmp_path / "out.h5"
+    build(BuildSettings(source, output, ("raw",)), StopRequest())
+    with h5py.File(output) as file:
+        attributes = dict(file.attrs)
+    assert attributes["format"] == "theanoish" and attributes["sample_rate"] == 16_000
+    assert attributes["source"] == "source" and str(tmp_path) not in str(attributes)
+    assert {"python", "numpy", "h5py", "libsndfile", "theanoish"} <= set(json.loads(attributes["versions"]))
+    assert json.loads(attributes["settings"])["representations"] == ["raw"]
+
+
+def test_tagged_keeps_only_clips_with_a_kept_tag(tmp_path, make_source):
+    source, output = make_source(), tmp_path / "out.h5"
+    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
+    write_tables(source, paths, [[int(i in (2, 5)), 0, 0, 0, 0] for i in range(10)], TAGS)
+    summary = build(BuildSettings(source, output, ("raw",), clips="tagged"), StopRequest())
+    assert Dataset(output).tags == ["piano"] and sorted(Dataset(output).paths) == sorted([paths[2], paths[5]])
+    assert [clip.kind for clip in summary.left_out] == ["untagged"] * 8
+
+
+def test_lengths_stay_as_they_are_and_short_clips_are_left_out(tmp_path, make_source):
+    source, output = make_source(), tmp_path / "out.h5"
+    soundfile.write(source / "0" / "clip_2.wav", np.zeros(48_000, np.int16), 16_000)
+    soundfile.write(source / "f" / "clip_1.wav", np.zeros(47_999, np.int16), 16_000)
+    summary = build(BuildSettings(source, output), StopRequest())
+    assert [(clip.id, clip.kind) for clip in summary.left_out] == [(1, "too short")]
+    assert (2, "0/clip_2.wav", 48_000) in summary.odd_lengths
+    with h5py.File(output) as file:
+        row = file["clips/id"][:].tolist().index(2)
+        assert file["raw/count"][row] == 48_000 and file["mel_256_256/count"][row] == 187
+
+
+def test_known_empty_clips_are_told_from_unexpected_ones(tmp_path, make_source):
+    """Ids and paths as in MagnaTagATune; the unexpected one is 1 of 101 readable, below 1 %."""
+    source, output = make_source(101), tmp_path / "out.h5"
+    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
+    rows = [(1000 + i, path) for i, path in enumerate(paths)]
+    rows += [(35644, "6/norine_braun-now-29.mp3"), (55753, "9/no_such_artist-29.mp3")]
+    write_tables(source, [path for _, path in rows], [[1, 0, 0, 0, 0]] * len(rows), TAGS)
+    for table in ("annotations_final.csv", "clip_info_final.csv"):
+        text = (source / table).read_text(encoding="utf-8")
+        for i, (clip, _) in reversed(list(enumerate(rows, start=1))):
+            text = text.replace(f'\n"{i}"\t', f'\n"{clip}"\t')
+        (source / table).write_text(text, encoding="utf-8")
+    for _, path in rows[-2:]:
+        (source / path).parent.mkdir(exist_ok=True)
+        (source / path).touch()
+    summary = build(BuildSettings(source, output, ("raw",), workers=2), StopRequest())
+    found = [(clip.id, clip.kind, clip.reason) for clip in summary.left_out]
+    assert found == [(35644, "known empty", "empty file (0 bytes)"), (55753, "unreadable", "empty file (0 bytes)")]
+    with h5py.File(output) as file:
+        assert file["left_out/id"][:].tolist() == [35644, 55753] and len(file["clips/id"]) == 101
+        assert list(file["left_out/kind"].asstr()[:]) == ["known empty", "unreadable"]
+
+
+@pytest.mark.parametrize("damage", ["header", "contents"])
+def test_more_than_one_percent_unreadable_is_an_error(tmp_path, make_source, damage):
+    source, output = make_source(), tmp_path / "out.h5"
+    clip = source / "c" / "clip_3.wav"
+    if damage == "header":
+        clip.write_text("no audio at all")
+    else:
+        soundfile.write(clip, np.full(56_000, np.nan), 16_000, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"1 of 10 clips cannot be read.*\n  clip 3, c/clip_3\.wav: "):
+        build(BuildSettings(source, output), StopRequest())
+    assert sorted(tmp_path.iterdir()) == [source]
+
+
+def test_missing_files_are_an_error_unless_allowed(tmp_path, make_source):
+    source, output = make_source(), tmp_path / "out.h5"
+    (source / "f" / "clip_1.wav").unlink()
+    (source / "c" / "clip_3.wav").unlink()
+    with pytest.raises(InputError, match=r"2 of 10 clips are missing.*clip_3\.wav.*--allow-missing"):
+        build(BuildSettings(source, output), StopRequest())
+    summary = build(BuildSettings(source, output, allow_missing=True), StopRequest())
+    assert sum(summary.clips.values()) == 8 and {clip.kind for clip in summary.left_out} == {"missing"}
+
+
+def test_all_files_missing_is_an_error(tmp_path, make_source):
+    source = make_source()
+    for file in source.rglob("*.wav"):
+        file.unlink()
+    with pytest.raises(InputError, match="holds none of the 10"):
+        build(BuildSettings(source, tmp_path / "out.h5", allow_missing=True), StopRequest())
+
+
+def test_an_existing_file_stays_until_the_new_one_is_complete(tmp_path, make_source):
+    source, output = make_source(), tmp_path / "out.h5"
+    output.write_text("precious")
+    with pytest.raises(InputError, match="exists already"):
+        build(BuildSettings(source, output), StopRequest())
+    stop = StopRequest()
+
+    def ask_to_stop(stage, done, total):
+        assert output.read_text() == "precious"
+        stop.requested = stage == "reading clips"
+
+    with pytest.raises(BuildStopped):
+        build(BuildSettings(source, output, overwrite=True), stop, ask_to_stop)
+    assert output.read_text() == "precious"
+    build(BuildSettings(source, output, overwrite=True), StopRequest())
+    assert len(Dataset(output).ids) == 10 and {path.name for path in tmp_path.iterdir()} == {"source", "out.h5"}
+
+
+def stop_after(clips):
+    """A stop request, and a progress callback that makes it."""
+    stop = StopRequest()
+
+    def progress(stage, done, total):
+        stop.requested = stage == "reading clips" and done >= clips
+
+    return stop, progress
+
+
+def test_a_stopped_build_continues_where_it_stopped(tmp_path, make_source):
+    source = make_source(30)
+    for name in ("whole.h5", "stopped.h5"):
+        settings = BuildSettings(source, tmp_path / name, workers=2)
+        if name == "stopped.h5":
+            with pytest.raises(BuildStopped):
+                build(settings, *stop_after(12))
+            assert not settings.output.exists()
+        summary = build(settings, StopRequest())
+        assert summary.resumed == (12 if name == "stopped.h5" else 0) and summary.read + summary.resumed == 30
+    assert contents(tmp_path / "whole.h5") == contents(tmp_path / "stopped.h5")
+
+
+def test_a_changed_source_starts_anew(tmp_path, make_source):
+    source = make_source()
+    settings = BuildSettings(source, tmp_path / "out.h5", ("raw",))
+    with pytest.raises(BuildStopped):
+        build(settings, *stop_after(5))
+    changed = np.full(56_000, 99, np.int16)
+    soundfile.write(source / "0" / "clip_2.wav", changed, 16_000)  # of the same size
+    assert build(settings, StopRequest()).resumed == 0
+    with h5py.File(settings.output) as file:
+        np.testing.assert_array_equal(values_of(file, "raw", file["clips/id"][:].tolist().index(2)), changed)
+
+
+def test_a_death_while_the_tables_are_written_is_healed(tmp_path, make_source, monkeypatch):
+    source = make_source()
+    settings = BuildSettings(source, tmp_path / "out.h5")
+    with monkeypatch.context() as patch:
+        patch.setattr("theanoish.data.build.sync_to_disk", lambda _: 1 / 0)  # between the tables and the final name
+        with pytest.raises(ZeroDivisionError):
+            build(settings, StopRequest())
+    partial = tmp_path / "out.h5.partial"
+    with partial.open("r+b") as file:
+        file.write(b"\xff" * 96)  # the first bytes of HDF5's own structure
+    assert build(settings, StopRequest()).resumed == 10
+    build(BuildSettings(source, tmp_path / "whole.h5"), StopRequest())
+    assert contents(settings.output) == contents(tmp_path / "whole.h5")
+
+
+def test_a_journal_cut_off_in_a_line_counts_up_to_it(tmp_path, make_source):
+    settings = BuildSettings(make_source(), tmp_path / "out.h5", ("raw",))
+    with pytest.raises(BuildStopped):
+        build(settings, *stop_after(5))
+    journal = tmp_path / "out.h5.journal"
+    journal.write_text(journal.read_text()[:-9])
+    assert build(settings, StopRequest()).resumed == 4
+    assert len(Dataset(settings.output).ids) == 10
+
+
+def test_making_a_skeleton_again_keeps_the_arrays(tmp_path):
+    rows = {"raw": 1000, "mel_256_256": 10}
+    places = make_skeleton(tmp_path / "a", rows)
+    with h5py.File(tmp_path / "a", "r+") as file:
+        file["raw/values"][:] = np.arange(1000)
+        file["mel_256_256/values"][:] = 0.5
+        file["other"] = np.arange(5000)
+    assert make_skeleton(tmp_path / "a", rows) == places
+    with h5py.File(tmp_path / "a") as file:
+        assert "other" not in file and (file["raw/values"][:] == np.arange(1000)).all()
+        assert (file["mel_256_256/values"][:] == 0.5).all()
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def start_script(source, output):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(SCRIPT), "--source", str(source), "--output", str(output), "--workers", "2"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def children_of(process):
+    return [int(i) for i in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the children of a process in /proc")
+def test_kill_in_the_middle_then_resume(tmp_path, make_source):
+    source, output, journal = make_source(400), tmp_path / "out.h5", tmp_path / "out.h5.journal"
+    process = start_script(source, output)
+    wait_for(lambda: journal.exists() and journal.read_text().count("\n") > 64)
+    children = children_of(process)
+    process.kill()
+    process.communicate()
+    assert not output.exists() and len(children) >= 2
+    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children), 20)
+    summary = build(BuildSettings(source, output, workers=2), StopRequest())
+    assert 64 <= summary.resumed < 400 and summary.resumed + summary.read == 400
+    build(BuildSettings(source, tmp_path / "whole.h5", workers=2), StopRequest())
+    assert contents(output) == contents(tmp_path / "whole.h5")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_script_stops_at_a_signal_and_says_how_to_continue(tmp_path, make_source, number):
+    source, output, journal = make_source(400), tmp_path / "out.h5", tmp_path / "out.h5.journal"
+    process = start_script(source, output)
+    wait_for(lambda: journal.exists() and journal.read_text().count("\n") > 64)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
+    done = run_script("--source", source, "--output", output)
+    assert done.returncode == 0 and re.search(r"\(\d+ clips by an earlier run\)", done.stdout)
+    assert len(Dataset(output).ids) == 400
+
+
+def test_two_builds_of_one_file_do_not_mix(tmp_path, make_source):
+    settings = BuildSettings(make_source(), tmp_path / "out.h5", ("raw",))
+
+    def second_build(stage, done, total):
+        if stage == "reading clips":
+            with pytest.raises(InputError, match="another process"):
+                build(settings, StopRequest())
+
+    build(settings, StopRequest(), second_build)
+    assert len(Dataset(settings.output).ids) == 10
+
+
+def test_script_prints_a_summary(tmp_path, make_source):
+    source = make_source()
+    soundfile.write(source / "f" / "clip_1.wav", np.zeros(1000, np.int16), 16_000)
+    done = run_script("--source", source, "--representations", "all", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "left out (too short): clip 1, f/clip_1.wav: 1000 samples" in done.stdout
+    assert "clips: 9 (6 train, 2 validation, 1 test), 4 tags" in done.stdout
+    assert "left out: 1 too short" in done.stdout and "9 clips are not 465984 samples long" in done.stdout
+    assert Dataset(tmp_path / "source.h5").representations == sorted(REPRESENTATIONS)
+
+
+def test_script_errors_have_no_traceback(tmp_path, make_source):
+    source = make_source()
+    (source / "f" / "clip_1.wav").unlink()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "there.h5").touch()
+    cases = {
+        "no such folder; put MagnaTagATune there": ["--source", tmp_path / "nowhere"],
+        "holds no annotations_final.csv": ["--source", tmp_path / "empty"],
+        "1 of 10 clips are missing": ["--source", source],
+        "exists already": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "there.h5"],
+        "there.h5 is not a folder": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "there.h5/a/b.h5"],
+        "it is a folder": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "empty"],
+        "cannot be written": ["--source", source, "--allow-missing", "--output", tmp_path / "there.h5" / "a.h5"],
+        "must be 1 or more": ["--workers", "0"],
+    }
+    for message, arguments in cases.items():
+        done = run_script(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, message
+        assert message in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "there.h5").stat().st_size == 0
+    assert not (tmp_path / "demo").exists()  # found before anything was composed
+
+
+@pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the official files are not beside the repository")
+def test_three_real_clips_with_the_official_tables(tmp_path):
+    done = run_script("--source", OFFICIAL, "--allow-missing", "--output", tmp_path / "a.h5", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "clips: 3 (1 train, 0 validation, 2 test), 50 tags" in done.stdout
+    assert done.stdout.count("25860") == 1 and "left out: 25860 missing" in done.stdout
+    dataset = Dataset(tmp_path / "a.h5")
+    assert dataset.splits.tolist() == ["train", "test", "test"] and set(dataset.ids[1:]) == {2, 37386}
+    tags = [dataset.tags[i] for i in np.flatnonzero(dataset.labels[dataset.ids.tolist().index(2)])]
+    assert tags == ["classical", "strings", "violin", "opera"]
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["raw/count"][:].tolist() == [465_984] * 3
+        assert file["mel_256_256/count"][:].tolist() == [1820] * 3

@@ -1,0 +1,220 @@
+"""Windows against h5py's own slices, and files that are not data sets."""
+
+import h5py
+import numpy as np
+import pytest
+
+from small_data import SPLITS, TAGS, clip_of, small_settings, write_small_data
+from theanoish.data.dataset import Dataset, Windows
+from theanoish.errors import InputError
+from theanoish.settings import WINDOW_SAMPLES, Settings
+
+RAW = Settings(frontend="raw")
+MEL = small_settings()
+FRONTENDS = [RAW, MEL, small_settings(length=512, stride=256)]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_small_data(tmp_path_factory.mktemp("data") / "small.h5")
+
+
+def frames_of(settings):
+    return WINDOW_SAMPLES if settings.frontend == "raw" else settings.frames
+
+
+def test_tables(path):
+    dataset = Dataset(path)
+    assert dataset.tags == TAGS
+    assert dataset.splits.tolist() == SPLITS
+    assert dataset.ids.tolist() == list(range(100, 124))
+    assert dataset.artists[4:6] == ["artist 0", "artist 1"]
+    assert dataset.labels.shape == (24, 4)
+    assert dataset.rows("validation").tolist() == [12, 13, 14, 15, 16, 17]
+
+
+@pytest.mark.parametrize("settings", FRONTENDS, ids=lambda s: s.name)
+def test_windows_are_slices_of_their_clips(path, settings):
+    rows = np.array([3, 20, 7, 12])
+    windows = Dataset(path).windows(settings, rows)
+    counts = [len(clip_of(path, settings.representation, row)) for row in rows]
+    assert windows.counts.tolist() == counts
+    np.testing.assert_array_equal(windows.choices, np.array(counts) - frames_of(settings) + 1)
+    chosen = np.array([2, 0, 3, 1, 1, 0])
+    offsets = np.array([0, 5, 11, 3, 4, 5]) * 10 % windows.choices[chosen]
+    offsets[-1] = windows.choices[0] - 1  # the last window of a clip
+    into = np.zeros((6, *windows.shape), windows.dtype)
+    windows.read(chosen, offsets, into)
+    for window, clip, offset in zip(into, chosen, offsets, strict=True):
+        expected = clip_of(path, settings.representation, rows[clip])[offset : offset + frames_of(settings)]
+        np.testing.assert_array_equal(window, expected)
+
+
+@pytest.mark.parametrize("settings", FRONTENDS, ids=lambda s: s.name)
+def test_consecutive_windows_cover_the_clip(path, settings):
+    rows = np.arange(24)
+    windows = Dataset(path).windows(settings, rows)
+    samples = np.array([len(clip_of(path, "raw", row)) for row in rows])
+    assert set(windows.consecutive) == {2, 3, 4}
+    np.testing.assert_array_equal(windows.consecutive, samples // 48_000)
+    hop = 1 if settings.frontend == "raw" else settings.stride
+    offsets = windows.consecutive_offsets(np.arange(4))
+    begins = offsets * hop
+    assert (begins <= np.arange(4) * 48_000).all()
+    assert (begins > np.arange(4) * 48_000 - hop).all()
+    assert (offsets[windows.consecutive - 1] + windows.shape[0] <= windows.counts).all()
+
+
+@pytest.mark.parametrize(("length", "stride"), [(1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256)])
+def test_nine_windows_in_a_clip_of_magnatagatune(tmp_path, length, stride):
+    path, settings = tmp_path / "one.h5", Settings(frontend="mel", length=length, stride=stride)
+    frames = (465_984 - length) // stride + 1
+    with h5py.File(path, "w") as file:
+        file.attrs["sample_rate"] = 16_000
+        group = file.create_group(settings.representation)
+        group.create_dataset("values", (frames, 128), np.float32)[-1:] = 0
+        group["start"], group["count"] = np.array([0]), np.array([frames])
+    assert Windows(path, settings.representation, settings, np.array([0])).consecutive.tolist() == [9]
+
+
+def test_training_windows_of_both_kinds(path):
+    rows = np.arange(3)
+    anywhere = Dataset(path).windows(RAW, rows)
+    np.testing.assert_array_equal(anywhere.training_offsets(np.array([0, 1, 2])), [0, 1, 2])
+    consecutive = Dataset(path).windows(Settings(windows="consecutive"), rows)
+    np.testing.assert_array_equal(consecutive.choices, consecutive.consecutive)
+    np.testing.assert_array_equal(consecutive.training_offsets(np.array([0, 1, 2])), [0, 48_000, 96_000])
+
+
+@pytest.mark.parametrize("settings", FRONTENDS[:2], ids=lambda s: s.name)
+def test_whole_clips_are_padded_with_zeros(path, settings):
+    rows = np.arange(5, 9)
+    clips = Dataset(path).windows(settings, rows).read_whole_clips()
+    for clip, row in zip(clips, rows, strict=True):
+        expected = clip_of(path, settings.representation, row)
+        np.testing.assert_array_equal(clip[: len(expected)], expected)
+        assert not clip[len(expected) :].any()
+
+
+def test_fingerprint_tells_data_sets_apart(path, tmp_path):
+    same = write_small_data(tmp_path / "same.h5", representations=["raw"])
+    assert Dataset(same).fingerprint() == Dataset(path).fingerprint()
+    labels = Dataset(path).labels
+    labels[0, 0] ^= 1
+    other = write_small_data(tmp_path / "other.h5", representations=["raw"], labels=labels)
+    assert Dataset(other).fingerprint() != Dataset(path).fingerprint()
+
+
+def test_missing_representation_names_those_there(path):
+    with pytest.raises(InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw.*build_h5"):
+        Dataset(path).windows(Settings(frontend="mel"), np.arange(3))
+
+
+def test_empty_split(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+    with h5py.File(path, "a") as file:
+        file["clips/split"][12:18] = "train"
+    with pytest.raises(InputError, match="validation"):
+        Dataset(path).rows("validation")
+
+
+def change(name, values):
+    def damage(file):
+        del file[name]
+        if values is not None:
+            file[name] = values
+
+    return damage
+
+
+def attribute(name, value):
+    return lambda file: file.attrs.__setitem__(name, value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        attribute("format", "something else"),
+        attribute("format_version", 2),
+        lambda file: file.attrs.__delitem__("sample_rate"),
+        lambda file: file.attrs.__delitem__("tags_kept"),
+        change("tags", None),
+        change("tags", np.arange(4)),
+        change("tags", ["one"]),
+        change("labels", None),
+        change("labels", np.zeros((24, 4))),
+        change("labels", np.full((24, 4), 2, np.uint8)),
+        change("labels", np.zeros((23, 4), np.uint8)),
+        change("labels", np.zeros((0, 4), np.uint8)),
+        change("clips/artist", ["one"]),
+        change("clips/split", ["elsewhere"] * 24),
+        change("clips/id", None),
+        change("clips/id", 3),
+        lambda file: (file.__delitem__("tags"), file.create_group("tags")),
+    ],
+)
+def test_damaged_tables(tmp_path, damage):
+    path = write_small_data(tmp_path / "d.h5", representations=[])
+    with h5py.File(path, "a") as file:
+        damage(file)
+    with pytest.raises(InputError, match=r"d\.h5"):
+        Dataset(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        attribute("sample_rate", 22_050),
+        change("raw/values", np.zeros(1_000_000, np.float32)),
+        change("raw/values", np.zeros((4_000_000, 2), np.int16)),
+        change("raw/values", np.zeros(100_000, np.int16)),
+        change("raw/start", np.zeros(3, np.int64)),
+        change("raw/start", np.full(24, -1)),
+        change("raw/start", np.full(24, 2**63 - 1)),
+        change("raw/count", np.full(24, 47_999)),
+        change("raw/count", np.full(24, 2**62)),
+        change("raw/count", None),
+        lambda file: (file.__delitem__("raw"), file.__setitem__("raw", np.zeros(5, np.int16))),
+    ],
+)
+def test_damaged_representation(tmp_path, damage):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+    with h5py.File(path, "a") as file:
+        damage(file)
+    with pytest.raises(InputError, match=r"d\.h5.*raw.*build"):
+        Dataset(path).windows(RAW, np.arange(24))
+
+
+def test_compressed_values_are_refused(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+    with h5py.File(path, "a") as file:
+        values = file["raw/values"][:]
+        del file["raw/values"]
+        file["raw"].create_dataset("values", data=values, compression="gzip")
+    with pytest.raises(InputError, match="contiguous"):
+        Dataset(path).windows(RAW, np.arange(24))
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500)])
+def test_files_that_are_not_hdf5(tmp_path, content):
+    path = tmp_path / "d.h5"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"d\.h5"):
+        Dataset(path)
+
+
+def test_missing_file_says_how_to_build_it(tmp_path):
+    with pytest.raises(InputError, match=r"d\.h5: no such file.*build_h5"):
+        Dataset(tmp_path / "d.h5")
+
+
+def test_file_cut_off_before_and_while_reading(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+    windows = Dataset(path).windows(RAW, np.arange(24))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"d\.h5"):
+        Dataset(path)
+    into = np.zeros((1, *windows.shape), np.int16)
+    with pytest.raises(InputError, match="cut off"):
+        windows.read(np.array([23]), np.array([0]), into)

@@ -1,0 +1,328 @@
+"""Downloads from a server on this machine that behaves well or badly; archives that are whole, damaged or hostile."""
+
+import hashlib
+import io
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from theanoish.data import download as module
+from theanoish.data.download import OFFICIAL_FILES, RemoteFile, download, join_and_unpack
+from theanoish.errors import InputError
+
+CONTENTS = {
+    "small.csv": b'"clip_id"\r\n',
+    "large.zip": np.random.default_rng(0).bytes(3_000_000),
+}
+FILES = [RemoteFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENTS.items()]
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENTS, and notes what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, int]] = []  # name and first byte
+        self.ranges = True
+        self.wrong_range = False
+        self.drops: list[int] = []  # bytes after which the next answers of large.zip break off
+        self.statuses: list[int] = []  # answers instead of the next files
+        self.contents = dict(CONTENTS)
+
+    def handle_error(self, *args: object) -> None:
+        """Clients that go away are part of these tests."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/data/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        name, server = self.path.removeprefix("/data/"), self.server
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        first = int(asked[1]) if asked else 0
+        server.requests.append((name, first))
+        status = server.statuses.pop(0) if server.statuses else 200 if name in server.contents else 404
+        if status != 200:
+            return self.send_error(status)
+        first = first if server.ranges else 0
+        data = server.contents[name][first:]
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first + server.wrong_range}-{first + len(data) - 1}/*")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        drop = server.drops.pop(0) if server.drops and name == "large.zip" else None
+        self.wfile.write(data[:drop])
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(module, "_PAUSES", (0, 0))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_official_files_are_those_of_the_specification() -> None:
+    specification = Path(__file__).resolve().parents[3] / "shared" / "paper.md"
+    if not specification.exists():
+        pytest.skip("../shared/paper.md, the specification, is not there")
+    text = specification.read_text()
+    for file in OFFICIAL_FILES:
+        assert f"{file.sha256}  {file.name}" in text
+        assert f"{file.size:,}" in text
+    assert module.OFFICIAL_URL in text
+    assert len(OFFICIAL_FILES) == 5
+
+
+def test_fetches_every_file_once(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    download(tmp_path / "new" / "folder", server.url, FILES, lambda *counts: seen.append(counts))
+    assert contents(tmp_path / "new" / "folder") == CONTENTS
+    total = sum(map(len, CONTENTS.values()))
+    assert seen == sorted(seen) and seen[-1] == (total, total) and len(seen) > 10
+    assert server.requests == [("small.csv", 0), ("large.zip", 0)]
+    download(tmp_path / "new" / "folder", server.url, FILES)
+    assert len(server.requests) == 2
+
+
+def test_continues_after_dropped_connections(server: Server, tmp_path: Path) -> None:
+    server.drops = [1_000_000, 500_000, 700_000, 100_000]  # more than the pauses, but each brings something
+    download(tmp_path, server.url.rstrip("/"), FILES)
+    assert contents(tmp_path) == CONTENTS
+    starts = [first for name, first in server.requests if name == "large.zip"]
+    assert starts == [0, 1_000_000, 1_500_000, 2_200_000, 2_300_000]
+
+
+def test_gives_up_where_nothing_comes_and_continues_when_called_again(server: Server, tmp_path: Path) -> None:
+    server.drops = [1_000_000, 0, 0, 0]
+    with pytest.raises(InputError, match=r"large\.zip: .*ended after 1000000 of 3000000 bytes.*start again"):
+        download(tmp_path, server.url, FILES)
+    assert contents(tmp_path).keys() == {"small.csv", "large.zip.part"}
+    download(tmp_path, server.url, FILES)
+    assert contents(tmp_path) == CONTENTS
+    assert server.requests[-1] == ("large.zip", 1_000_000)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_stopped_in_the_middle_continues_with_or_without_ranges(server: Server, tmp_path: Path, ranges: bool) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > 1_500_000:
+            raise KeyboardInterrupt
+
+    server.ranges = ranges
+    with pytest.raises(KeyboardInterrupt):
+        download(tmp_path, server.url, FILES, stop)
+    kept = contents(tmp_path)["large.zip.part"]
+    assert len(kept) > 1_000_000 and CONTENTS["large.zip"].startswith(kept)
+    download(tmp_path, server.url, FILES)
+    assert contents(tmp_path) == CONTENTS
+    assert server.requests[-1] == ("large.zip", len(kept))
+
+
+def test_killed_in_the_middle_continues(server: Server, tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from pathlib import Path
+from theanoish.data.download import RemoteFile, download
+def kill(done, total):
+    if done > 1_500_000:
+        os.kill(os.getpid(), signal.SIGKILL)
+download(Path({str(tmp_path)!r}), {server.url!r}, {FILES!r}, kill)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    kept = len(contents(tmp_path)["large.zip.part"])
+    assert 1_000_000 < kept < 3_000_000
+    download(tmp_path, server.url, FILES)
+    assert contents(tmp_path) == CONTENTS
+    assert server.requests[-1] == ("large.zip", kept)
+
+
+def test_a_part_that_is_complete_is_only_checked(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "large.zip.part").write_bytes(CONTENTS["large.zip"])
+    download(tmp_path, server.url, FILES)
+    assert contents(tmp_path) == CONTENTS
+    assert server.requests == [("small.csv", 0)]
+
+
+def test_drops_without_ranges_do_not_go_on_for_ever(server: Server, tmp_path: Path) -> None:
+    server.ranges = False
+    server.drops = [2_000_000, 1_000_000] * 100
+    with pytest.raises(InputError, match="start again to continue"):
+        download(tmp_path, server.url, FILES)
+    assert len(server.requests) < 8
+
+
+@pytest.mark.parametrize("damage", [b"x" + CONTENTS["large.zip"][1:], CONTENTS["large.zip"] + b"more"])
+def test_a_damaged_file_is_named_and_fetched_anew(server: Server, tmp_path: Path, damage: bytes) -> None:
+    server.contents["large.zip"] = damage
+    with pytest.raises(InputError, match=r"large\.zip: .*SHA-256"):
+        download(tmp_path, server.url, FILES)
+    assert contents(tmp_path).keys() == {"small.csv"}
+    server.contents = CONTENTS
+    download(tmp_path, server.url, FILES)
+    assert contents(tmp_path) == CONTENTS
+    assert server.requests[-1] == ("large.zip", 0)
+
+
+def test_a_foreign_file_under_an_official_name_is_kept(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "small.csv").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"small\.csv: .*move it away"):
+        download(tmp_path, server.url, FILES)
+    assert contents(tmp_path) == {"small.csv": b"mine"}
+
+
+def test_a_busy_server_is_asked_again_but_not_one_that_refuses(server: Server, tmp_path: Path) -> None:
+    server.statuses = [503, 503]
+    download(tmp_path / "a", server.url, FILES)
+    assert contents(tmp_path / "a") == CONTENTS
+    server.requests.clear()
+    del server.contents["large.zip"]
+    with pytest.raises(InputError, match=r"large\.zip: the server answered 404"):
+        download(tmp_path / "b", server.url, FILES)
+    assert server.requests == [("small.csv", 0), ("large.zip", 0)]
+
+
+def test_an_answer_with_other_bytes_is_refused(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "large.zip.part").write_bytes(CONTENTS["large.zip"][:1000])
+    server.wrong_range = True
+    with pytest.raises(InputError, match="makes no sense"):
+        download(tmp_path, server.url, FILES)
+    assert contents(tmp_path)["large.zip.part"] == CONTENTS["large.zip"][:1000]
+
+
+def test_no_network_and_no_address(server: Server, tmp_path: Path) -> None:
+    server.shutdown()
+    server.socket.close()
+    with pytest.raises(InputError, match=r"small\.csv: cannot be reached .*check the network"):
+        download(tmp_path, server.url, FILES)
+    with pytest.raises(InputError, match="is not a web address"):
+        download(tmp_path, "somewhere", FILES)
+
+
+def test_too_little_space_is_told_before_anything_is_fetched(server: Server, tmp_path: Path) -> None:
+    huge = RemoteFile("huge.zip", 10**18, "0" * 64)
+    with pytest.raises(InputError, match=r"1000000000\.00 GB are needed for the download"):
+        download(tmp_path, server.url, [*FILES, huge])
+    assert server.requests == [] and contents(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        download(tmp_path / "file" / "folder", server.url, FILES)
+
+
+CLIPS = {f"{folder}/clip_{number}.mp3": np.random.default_rng(number).bytes(5000 + number)
+         for number, folder in enumerate("0123456789abcdef")} | {"6/empty.mp3": b""}  # fmt: skip
+
+
+def write_parts(folder: Path, members: dict[str, bytes], parts: int = 3, damage: bytes = b"") -> None:
+    """A zip file of `members`, cut into parts as the official one, with `damage` put over its bytes from 10,000 on."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    data = bytearray(buffer.getvalue())
+    data[10_000 : 10_000 + len(damage)] = damage
+    size = -(-len(data) // parts)
+    for number in range(parts):
+        (folder / f"mp3.zip.{number + 1:03}").write_bytes(data[number * size : (number + 1) * size])
+
+
+def clips_in(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("*/*")}
+
+
+@pytest.mark.parametrize("parts", [1, 3, 100])
+def test_unpacks_every_clip(tmp_path: Path, parts: int) -> None:
+    write_parts(tmp_path, CLIPS | {"0/": b"", "readme.txt": b"no clip"}, parts)
+    seen: list[tuple[int, int]] = []
+    join_and_unpack(tmp_path, lambda *counts: seen.append(counts))
+    assert clips_in(tmp_path) == CLIPS
+    total = sum(map(len, CLIPS.values()))
+    assert seen == sorted(seen) and len(seen) == len(CLIPS) and seen[-1] == (total, total)
+    assert not list(tmp_path.glob("*.partial")) and not (tmp_path / "readme.txt").exists()
+
+
+def test_unpacking_continues_and_repairs_what_is_wrong(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    write_parts(tmp_path, CLIPS)
+    with pytest.raises(KeyboardInterrupt):
+        join_and_unpack(tmp_path, stop)
+    done = clips_in(tmp_path)
+    assert 5 < len(done) < 12 and all(CLIPS[name] == data for name, data in done.items())
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")}
+    (tmp_path / "0/clip_0.mp3").write_bytes(bytes(5000))  # the right size, after a power cut
+    (tmp_path / "1/clip_1.mp3").write_bytes(b"short")
+    join_and_unpack(tmp_path)
+    assert clips_in(tmp_path) == CLIPS
+    assert {path.parent.name for path, time in times.items() if path.stat().st_mtime_ns != time} == {"0", "1"}
+
+
+@pytest.mark.parametrize("name", ["../evil.mp3", "/tmp/evil.mp3", "0/../../evil.mp3", "..\\evil.mp3", "C:evil.mp3"])
+def test_clips_that_would_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_parts(folder, CLIPS | {name: b"evil"})
+    with pytest.raises(InputError, match="would leave the folder"):
+        join_and_unpack(folder)
+    assert clips_in(folder) == {} and [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_damaged_archives_are_named(tmp_path: Path) -> None:
+    write_parts(tmp_path, CLIPS, damage=b"damage")
+    with pytest.raises(InputError, match=r"mp3\.zip\.001.*damaged.*clip_\d"):
+        join_and_unpack(tmp_path)
+    assert all(CLIPS[name] == data for name, data in clips_in(tmp_path).items())
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_missing_parts_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mp3\.zip\.001: no such file"):
+        join_and_unpack(tmp_path)
+    write_parts(tmp_path, CLIPS)
+    (tmp_path / "mp3.zip.003").rename(tmp_path / "last")
+    with pytest.raises(InputError, match="damaged or incomplete"):
+        join_and_unpack(tmp_path)
+    (tmp_path / "last").rename(tmp_path / "mp3.zip.003")
+    (tmp_path / "mp3.zip.002").unlink()
+    with pytest.raises(InputError, match=r"mp3\.zip\.002: no such file"):
+        join_and_unpack(tmp_path)
+
+
+def test_too_little_space_is_told_before_anything_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_parts(tmp_path, CLIPS)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(InputError, match="needed for the clips"):
+        join_and_unpack(tmp_path)
+    assert clips_in(tmp_path) == {}

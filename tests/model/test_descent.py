@@ -1,0 +1,86 @@
+"""Updates against NumPy recursions in other forms, and against values stored from PyTorch."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+from theanoish.model.compile import BACKENDS, compile_function
+from theanoish.model.descent import nesterov, sgd
+
+# PyTorch 2.13: torch.optim.SGD(lr=0.05, momentum=momentum, nesterov=momentum > 0) on 0.5 * sum(a * (p - c) ** 2), the
+# parameters after each of five steps. PyTorch's buffer is our velocity divided by -learning_rate; while the learning
+# rate stays the same both are one recursion.
+START, A, C = np.float32([1.0, -2.0, 0.5]), np.float32([1, 3, 10]), np.float32([0.2, -0.4, 0.8])
+TORCH = {
+    0.0: [
+        [0.95999998, -1.76, 0.64999998],
+        [0.92199999, -1.556, 0.72500002],
+        [0.88589996, -1.3825999, 0.76250005],
+        [0.85160494, -1.2352099, 0.78125006],
+        [0.81902468, -1.1099285, 0.79062504],
+    ],
+    0.9: [
+        [0.92400002, -1.544, 0.78499997],
+        [0.82282001, -1.02356, 0.92075002],
+        [0.70517009, -0.53188944, 0.92146254],
+        [0.57932091, -0.135978, 0.86105192],
+        [0.45275381, 0.12729093, 0.80334115],
+    ],
+}
+TORCH_BUFFER = [2.3911343, -6.730494, 0.60410666]
+
+
+def minimise(rule, steps, start=START, backend="jax"):
+    """Parameters after each step, and the values of all shared variables at the end."""
+    parameter = pytensor.shared(start, shape=(len(start),))
+    loss = 0.5 * (A * pt.sqr(parameter - C)).sum()
+    updates = rule(loss, [parameter])
+    function = compile_function([], loss, backend, updates)
+    path = []
+    for _ in range(steps):
+        function()
+        path.append(np.asarray(parameter.get_value()))
+    return np.array(path), [np.asarray(variable.get_value()) for variable in updates]
+
+
+def momentum_of(momentum):
+    return lambda loss, p: nesterov(loss, p, 0.05, momentum) if momentum else sgd(loss, p, 0.05)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_five_steps_of_pytorch(momentum, backend):
+    path, shared = minimise(momentum_of(momentum), 5, backend=backend)
+    np.testing.assert_allclose(path, TORCH[momentum], rtol=1e-6)
+    if momentum:
+        np.testing.assert_allclose(shared[1], -0.05 * np.array(TORCH_BUFFER), rtol=1e-5)
+
+
+def test_nesterov_looks_ahead():
+    """Against Nesterov's own form, which takes the gradient where the momentum alone would lead."""
+    path, shared = minimise(momentum_of(0.9), 10)
+    at, velocity = np.float64(START), np.zeros(3)
+    for _ in range(10):
+        velocity = 0.9 * velocity - 0.05 * A * (at + 0.9 * velocity - C)
+        at = at + velocity
+    # the parameters that we keep are the point ahead, so the first gradient is the same and every one after it
+    np.testing.assert_allclose(path[-1], at + 0.9 * velocity, rtol=1e-5)
+    np.testing.assert_allclose(shared[1], velocity, rtol=1e-4)
+
+
+def test_small_steps_of_large_parameters_keep_their_precision():
+    """A velocity computed as the difference of parameters before and after would be rounded to theirs."""
+    start = np.float32([1000.0, -2000.0, 500.0])
+    _, (_, velocity) = minimise(lambda loss, p: nesterov(loss, p, 1e-9, 0.9), 1, start)
+    np.testing.assert_allclose(velocity, -1e-9 * A * (np.float64(start) - C), rtol=1e-6)
+
+
+def test_order_follows_the_parameters():
+    parameters = [pytensor.shared(np.zeros(n, np.float32), shape=(n,)) for n in (3, 1, 2)]
+    loss = sum(pt.sqr(p).sum() for p in parameters)
+    assert list(sgd(loss, parameters, 0.1)) == parameters
+    updates = list(nesterov(loss, iter(parameters), 0.1, 0.9))
+    assert updates[::2] == parameters
+    assert [v.type.shape for v in updates[1::2]] == [(3,), (1,), (2,)]
+    assert not any(v.get_value().any() for v in updates[1::2])

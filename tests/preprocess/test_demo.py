@@ -1,0 +1,187 @@
+"""The demo: its form against the real data set's, its tags against what librosa hears in the samples."""
+
+import csv
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+import demo.make as demo
+import demo.music as demo_music
+from theanoish.errors import InputError
+
+SPLITS = {**dict.fromkeys("0123456789ab", "train"), "c": "validation", **dict.fromkeys("def", "test")}
+
+
+def pieces(clips: int, seed: int = 1) -> list[demo_music.Piece]:
+    """What is drawn for each clip, without the samples."""
+    return [demo_music.draw_piece(clip % demo.ARTISTS, np.random.default_rng([seed, clip])) for clip in range(clips)]
+
+
+def compose(clip: int, seed: int = 1) -> np.ndarray:
+    return demo_music.compose(clip, clip % demo.ARTISTS, seed)[1]
+
+
+def samples_with(tag: str, without: set[str], count: int) -> list[np.ndarray]:
+    chosen = (clip for clip, piece in enumerate(pieces(1000)) if tag in piece.tags and not without & piece.tags)
+    return [compose(clip) for clip in islice(chosen, count)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "music"
+    demo.make_demo(folder, clips=6, workers=2)
+    return folder
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_tables_have_the_official_form(folder: Path) -> None:
+    lines = (folder / "annotations_final.csv").read_bytes().split(b"\r\n")
+    assert len(lines) == 1 + 6 + 1 and lines[-1] == b""
+    assert all(value[:1] == value[-1:] == b'"' for line in lines[:-1] for value in line.split(b"\t"))
+    info = read(folder / "clip_info_final.csv")
+    assert ",".join(info[0]) == (
+        "clip_id,track_number,title,artist,album,url,segmentStart,segmentEnd,original_url,mp3_path"
+    )
+    annotations = read(folder / "annotations_final.csv")
+    assert list(annotations[0]) == ["clip_id", *demo_music.TAGS, "mp3_path"]
+    assert [(row["clip_id"], row["mp3_path"]) for row in info] == [
+        (row["clip_id"], row["mp3_path"]) for row in annotations
+    ]
+    assert {row[tag] for row in annotations for tag in demo_music.TAGS} == {"0", "1"}
+
+
+def test_files_are_clips_as_in_magnatagatune(folder: Path) -> None:
+    for row in read(folder / "annotations_final.csv"):
+        sound = soundfile.info(folder / row["mp3_path"])
+        assert (sound.format, sound.samplerate, sound.channels) == ("MP3", 16_000, 1)
+        assert len(soundfile.read(folder / row["mp3_path"])[0]) == 465_984
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == list("0123456789abcdef")
+
+
+def test_a_file_sounds_as_it_was_composed(folder: Path) -> None:
+    decoded = soundfile.read(folder / read(folder / "annotations_final.csv")[0]["mp3_path"])[0]
+    assert np.corrcoef(decoded, compose(0))[0, 1] > 0.98
+
+
+def test_files_do_not_depend_on_the_number_of_processes(folder: Path, tmp_path: Path) -> None:
+    demo.make_demo(tmp_path / "alone", clips=6, workers=1)
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    assert len(files) == 6 + 3
+    assert all((folder / path).read_bytes() == (tmp_path / "alone" / path).read_bytes() for path in files)
+
+
+def test_a_clip_depends_on_its_number_and_the_seed() -> None:
+    assert np.array_equal(compose(4, seed=3), compose(4, seed=3))
+    assert not np.array_equal(compose(4, seed=3), compose(4, seed=4))
+    assert not np.array_equal(compose(4, seed=3), compose(5, seed=3))
+
+
+def test_every_tag_has_positives_and_negatives_in_every_split() -> None:
+    clips = demo.DEFAULT_CLIPS
+    drawn = pieces(clips)
+    splits = [SPLITS[demo.describe(clip, piece)["mp3_path"][0]] for clip, piece in enumerate(drawn)]
+    totals = Counter(splits)
+    assert totals["train"] > 0.5 * clips and min(totals.values()) >= 40
+    positives = Counter((split, tag) for split, piece in zip(splits, drawn, strict=True) for tag in piece.tags)
+    for split in totals:
+        for tag in demo_music.TAGS:
+            assert 4 <= positives[split, tag] <= totals[split] - 4, (split, tag)
+
+
+def test_artists_and_albums_do_not_cross_splits() -> None:
+    rows = [demo.describe(clip, piece) for clip, piece in enumerate(pieces(demo.DEFAULT_CLIPS))]
+    assert len({row["mp3_path"] for row in rows}) == len(rows)
+    folders = {(row["artist"], row["mp3_path"][0]) for row in rows}
+    assert len(folders) == len({artist for artist, _ in folders}) == 44
+
+
+def test_loud_is_louder_than_quiet() -> None:
+    level = {tag: [np.sqrt(np.mean(s**2)) for s in samples_with(tag, set(), 4)] for tag in ("loud", "quiet")}
+    assert min(level["loud"]) > 3 * max(level["quiet"])
+
+
+def test_fast_has_a_higher_tempo_than_slow() -> None:
+    """Pulses a minute, as librosa finds them in drums."""
+    tempo = {}
+    for name in ("slow", "fast"):
+        hits = demo_music.drum_pattern("rock", 8, np.random.default_rng(0))
+        beat = 60 / np.mean(demo_music.TEMPI[name])
+        sound = demo_music.play_drums(hits, beat, np.random.default_rng(0))
+        onsets = librosa.onset.onset_detect(y=sound, sr=16_000, units="time")
+        tempo[name] = len(onsets) / (8 * 4 * beat)
+    assert tempo["fast"] > 1.8 * tempo["slow"]
+
+
+@pytest.mark.parametrize("instrument", sorted(demo_music.INSTRUMENTS))
+@pytest.mark.parametrize("frequency", [110.0, 261.63, 440.0])
+def test_instruments_play_in_tune(instrument: str, frequency: float) -> None:
+    sound, _ = demo_music.INSTRUMENTS[instrument]
+    note = sound(frequency, 24_000, 0.4, np.random.default_rng(0))
+    assert len(note) == 24_000 and np.isfinite(note).all()
+    heard = librosa.yin(note, fmin=60, fmax=1000, sr=16_000, frame_length=4096)
+    semitones = 12 * np.log2(np.median(heard) / frequency)
+    assert abs((semitones + 6) % 12 - 6) < 0.3  # YIN may take the octave below
+
+
+def test_instruments_differ_in_spectrum_and_envelope() -> None:
+    """A middle C of each: its share of treble, and how much of its first half second is left after one second."""
+    descriptions = []
+    for name in demo_music.INSTRUMENTS.keys() - {"bass"}:  # which its low notes tell apart
+        sound, _ = demo_music.INSTRUMENTS[name]
+        note = sound(261.63, 32_000, 0.4, np.random.default_rng(0))
+        mel = librosa.power_to_db(librosa.feature.melspectrogram(y=note, sr=16_000, n_mels=40), top_db=60)
+        descriptions.append(np.r_[mel[:, :8].mean(axis=1), mel[:, 32:40].mean(axis=1)] - mel.max())
+    distances = [np.sqrt(np.mean((a - b) ** 2)) for i, a in enumerate(descriptions) for b in descriptions[:i]]
+    assert min(distances) > 5  # dB
+
+
+def test_drums_are_heard() -> None:
+    def percussive_share(sound: np.ndarray) -> float:
+        harmonic, percussive = librosa.decompose.hpss(np.abs(librosa.stft(sound[:160_000])))
+        return float(np.sum(percussive**2) / np.sum(harmonic**2 + percussive**2))
+
+    drums = [percussive_share(sound) for sound in samples_with("drums", set(), 5)]
+    without = [percussive_share(sound) for sound in samples_with("classical", set(), 5)]
+    assert min(drums) > 2 * max(without)
+
+
+def test_finished_demo_is_left_alone_and_another_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    demo.make_demo(folder, clips=6)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    with pytest.raises(InputError, match="clips 7"):
+        demo.make_demo(folder, clips=7)
+    (tmp_path / "mine").write_text("precious")
+    with pytest.raises(InputError, match="remove it or name another"):
+        demo.make_demo(tmp_path, clips=6)
+    assert (tmp_path / "mine").read_text() == "precious"
+    with pytest.raises(InputError, match="clips is 0"):
+        demo.make_demo(tmp_path / "none", clips=0)
+
+
+def test_stopped_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.make_demo(tmp_path / "demo", clips=6, progress=stop, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_counts_every_clip_and_leftovers_of_a_killed_run_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "demo.partial" / "0").mkdir(parents=True)
+    (tmp_path / "demo.partial" / "0" / "half.mp3").write_bytes(b"half")
+    seen = []
+    demo.make_demo(tmp_path / "demo", clips=2, progress=lambda *counts: seen.append(counts), workers=1)
+    assert seen == [(1, 2), (2, 2)]
+    assert not list(tmp_path.rglob("half.mp3")) and [path.name for path in tmp_path.iterdir()] == ["demo"]

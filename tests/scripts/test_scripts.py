@@ -1,0 +1,241 @@
+"""train.py and evaluate.py as a user runs them: from the command line, with signals, and with input that is wrong."""
+
+import csv
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from small_data import TAGS, small_settings, write_small_data
+from theanoish.data.dataset import Dataset
+from theanoish.files import locked
+from theanoish.training import checkpoint
+from theanoish.training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = small_settings(validation_interval=50)
+OPTIONS = [
+    word
+    for name in ("frontend", "length", "stride", "minibatch", "dropout", "momentum", "learning_rate")
+    for word in (f"--{name.replace('_', '-')}", str(getattr(SETTINGS, name)))
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "small.h5"
+    return write_small_data(path, representations=[(1024, 1024)])
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("jax"))}
+    return os.environ | cache | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+
+
+def run_script(environment, folder, name, *arguments):
+    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def stopped(data, environment):
+    """A run that was ended three times, at moments not known before, and the exit statuses and last words of each."""
+    folder = data.parent
+    arguments = ["--data", data.name, *OPTIONS, "--validation-interval", "50", "--run", "run"]
+    endings = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        command = [sys.executable, str(ROOT / "train.py"), *arguments]
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        wait_for_validations(folder / "run" / "log.jsonl", 2, process)
+        process.send_signal(number)
+        printed, errors = process.communicate()
+        endings.append((process.returncode, printed, errors))
+        arguments = ["--resume", "run"]
+    return folder / "run", endings
+
+
+def wait_for_validations(log, count, process):
+    before = len(log.read_text().splitlines()) if log.exists() else 0
+    while process.poll() is None:
+        if log.exists() and len(log.read_text().splitlines()) >= before + count:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"training ended by itself: {process.communicate()}")
+
+
+def test_signals_end_training_cleanly(stopped):
+    folder, endings = stopped
+    for status, printed, errors in endings[:2]:
+        assert status == 130
+        assert printed.startswith("stopped at update ")
+        assert printed.endswith("continue with: python train.py --resume run\n")
+        assert "Traceback" not in errors
+        assert "AUC" in errors  # the progress bar
+    assert endings[2][0] == -signal.SIGKILL
+    for name, kind in (("checkpoint.pkl", checkpoint.CHECKPOINT), ("state.pkl", checkpoint.STATE)):
+        checkpoint.load(folder / name, kind)
+
+
+@pytest.fixture(scope="module")
+def finished(stopped, environment):
+    """The same run, continued to its end."""
+    folder, _ = stopped
+    update = checkpoint.load(folder / "state.pkl", checkpoint.STATE)["update"]
+    updates = update + 70
+    ended = run_script(environment, folder.parent, "train.py", "--resume", folder.name, "--updates", updates)
+    return folder, updates, ended
+
+
+def test_stopped_and_killed_training_is_that_which_never_stopped(finished, data):
+    folder, updates, ended = finished
+    assert ended.returncode == 0, ended.stderr
+    assert "python evaluate.py run/checkpoint.pkl" in ended.stdout
+    state = checkpoint.load(folder / "state.pkl", checkpoint.STATE)
+    assert state["update"] == updates
+    trainer = Trainer(SETTINGS, Dataset(data), "jax")
+    for _ in trainer.run(0, updates):
+        pass
+    for name, values in trainer.network.values().items():
+        np.testing.assert_array_equal(state["parameters"][name], values, err_msg=name)
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [entry["update"] for entry in log] == [*range(50, updates, 50), updates]
+
+
+def test_evaluate(finished, environment, tmp_path):
+    folder, *_ = finished
+    arguments = [folder / "checkpoint.pkl", "--json", "scores.json", "--csv", "scores.csv", "--split", "validation"]
+    ended = run_script(environment, tmp_path, "evaluate.py", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    values = json.loads((tmp_path / "scores.json").read_text())
+    saved = checkpoint.load(folder / "checkpoint.pkl", checkpoint.CHECKPOINT)
+    assert values["mean_auc"] == pytest.approx(saved["validation_auc"], abs=1e-12)
+    assert [row["tag"] for row in values["tags"]] == TAGS
+    assert [row["tag"] for row in csv.DictReader((tmp_path / "scores.csv").open())] == TAGS
+    for shown in (*TAGS, f"{values['mean_auc']:.4f}", "6 clips of split validation", "all clips kept"):
+        assert shown in ended.stdout
+
+
+def test_loss_that_is_not_finite(data, environment, tmp_path):
+    rate = OPTIONS.index("--learning-rate") + 1
+    options = [*OPTIONS[:rate], "1e30", *OPTIONS[rate + 1 :]]
+    ended = run_script(environment, tmp_path, "train.py", "--data", data, *options, "--run", "run")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("train.py: error: run: the loss is not finite at update")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_bad_input_ends_with_one_line(script, environment, tmp_path):
+    arguments = ["--data", "missing.h5"] if script == "train.py" else ["missing.pkl"]
+    ended = run_script(environment, tmp_path, script, *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith(f"{script}: error: missing.")
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def main_of(script):
+    spec = importlib.util.spec_from_file_location(script.removesuffix(".py"), ROOT / script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def refusal(capsys, script, *arguments):
+    """What a script that is called in this process writes when it exits with status 2."""
+    with pytest.raises(SystemExit) as ended:
+        main_of(script)([str(argument) for argument in arguments])
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--length", "abc"], "invalid int value"),
+        (["--length", "300"], "length is 300; it must be a multiple of the stride"),
+        (["--length", "-256", "--stride", "-256"], "length"),
+        (["--frontend", "mfcc"], "invalid choice"),
+        (["--updates", "0"], "updates is 0"),
+        (["--learning-rate", "nan"], "learning rate is nan"),
+        (["--dropout", "1"], "dropout is 1.0"),
+        (["--pooling", "l2"], "pool size is 1"),
+        (["--backend", "c"], "invalid choice"),
+        (["--unknown", "1"], "unrecognized arguments"),
+        (["--resume", "."], "no run to resume"),
+        (["--resume", ".", "--seed", "3"], "leave out --seed"),
+        (["--resume", ".", "--run", "x"], "leave out --run"),
+        ([], "data/magnatagatune.h5: no such file"),
+        (["--data", "text.h5"], "text.h5: not a data set"),
+        (["--data", "."], "no such file"),
+        (["--data", "cut.h5"], "cut.h5: not a data set"),
+        (["--data", "small.h5", "--frontend", "raw"], "has no 'raw', only mel_1024_1024; build it"),
+        (["--data", "small.h5", *OPTIONS, "--run", "text.h5/run"], "text.h5"),
+        (["--data", "small.h5", *OPTIONS, "--run", "text.h5"], "text.h5"),
+    ],
+    ids=" ".join,
+)
+def test_train_refuses(capsys, monkeypatch, tmp_path, data, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    Path("small.h5").write_bytes(data.read_bytes())
+    Path("cut.h5").write_bytes(data.read_bytes()[:-1000])
+    Path("text.h5").write_text("text")
+    assert words in refusal(capsys, "train.py", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "required: checkpoint"),
+        (["{run}/checkpoint.pkl", "--split", "other"], "invalid choice"),
+        (["{run}/state.pkl"], "not a theanoish checkpoint"),
+        (["{run}/log.jsonl"], "log.jsonl: no theanoish checkpoint"),
+        (["{run}/checkpoint.pkl", "--data", "missing.h5"], "missing.h5: no such file"),
+        (["{run}/checkpoint.pkl", "--data", "{run}/log.jsonl"], "log.jsonl: not a data set"),
+        (["{run}/checkpoint.pkl", "--json", "missing/scores.json"], "missing/scores.json"),
+        (["{run}/checkpoint.pkl", "--csv", "missing/scores.csv"], "missing/scores.csv"),
+        (["{run}/missing.pkl", "--csv", "."], ".: cannot be written: it is a folder"),  # before anything is read
+    ],
+    ids=" ".join,
+)
+def test_evaluate_refuses(capsys, monkeypatch, tmp_path, finished, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    arguments = [argument.format(run=finished[0]) for argument in arguments]
+    assert words in refusal(capsys, "evaluate.py", *arguments)
+
+
+def test_train_leaves_a_run_alone_that_another_process_trains(capsys, finished, tmp_path, data):
+    shutil.copytree(finished[0], tmp_path / "run")
+    with locked(tmp_path / "run"):
+        before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+        for arguments in (
+            ["--resume", tmp_path / "run", "--updates", "60"],
+            ["--data", data, "--run", tmp_path / "run"],
+        ):
+            assert "another process trains this run" in refusal(capsys, "train.py", *arguments)
+        assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+def test_locking_removes_only_what_a_killed_write_leaves(tmp_path):
+    for name in ("checkpoint.pkl.123.partial", "magnatagatune.h5.partial"):
+        (tmp_path / name).touch()
+    (tmp_path / "demo.partial").mkdir()
+    with locked(tmp_path):
+        assert {file.name for file in tmp_path.iterdir()} == {"lock", "magnatagatune.h5.partial", "demo.partial"}
+
+
+def test_train_does_not_overwrite_a_run(capsys, finished, data):
+    before = (finished[0] / "state.pkl").read_bytes()
+    assert "holds a run already" in refusal(capsys, "train.py", "--data", data, *OPTIONS, "--run", finished[0])
+    assert (finished[0] / "state.pkl").read_bytes() == before

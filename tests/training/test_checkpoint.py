@@ -1,0 +1,250 @@
+"""Checkpoints: round trips, and files that are hostile, cut off or something else."""
+
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from theanoish.errors import InputError
+from theanoish.model.network import Network
+from theanoish.settings import Settings
+from theanoish.training import checkpoint
+from theanoish.training.checkpoint import CHECKPOINT, STATE, VERSION
+from theanoish.training.run import load_network
+
+SETTINGS = Settings(frontend="mel", length=1024, stride=1024)
+
+
+def make_values(kind=CHECKPOINT):
+    parameters = Network(SETTINGS, 3).values()
+    entry = {"update": 20, "loss": 0.5, "validation_auc": 0.75, "best": True, "time": 1.5e9}
+    values = {
+        "settings": SETTINGS.as_dict(),
+        "tags": ["guitar", "köto", "drums"],
+        "parameters": parameters,
+        "update": 20,
+        "history": [entry],
+        "data": {"path": "/data/magnatagatune.h5", "fingerprint": "0123456789abcdef"},
+        "backend": "jax",
+        "versions": {"numpy": np.__version__},
+    }
+    if kind == CHECKPOINT:
+        return values | {"validation_auc": 0.75}
+    return values | {"velocities": parameters, "losses": {"sum": 1.5, "count": 3}}
+
+
+def assert_same(loaded, saved):
+    assert loaded.keys() == saved.keys()
+    for name, value in saved.items():
+        if name in ("parameters", "velocities"):
+            assert list(loaded[name]) == list(value)
+            for array, expected in zip(loaded[name].values(), value.values(), strict=True):
+                assert type(array) is np.ndarray
+                assert array.dtype == np.float32
+                np.testing.assert_array_equal(array, expected)
+        else:
+            assert loaded[name] == value
+
+
+@pytest.mark.parametrize("kind", [CHECKPOINT, STATE])
+def test_round_trip(tmp_path, kind):
+    values = make_values(kind)
+    values["parameters"]["odd"] = np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3))
+    values["parameters"]["strided"] = np.arange(20, dtype=np.float32)[::3]
+    values["parameters"]["empty"] = np.zeros((0, 4), np.float32)
+    values["parameters"]["special"] = np.float32([np.inf, -0.0, np.nan, 1e-45])
+    checkpoint.save(tmp_path / "c.pkl", kind, values)
+    assert_same(checkpoint.load(tmp_path / "c.pkl", kind), values)
+    assert [file.name for file in tmp_path.iterdir()] == ["c.pkl"]
+
+
+def test_readable_with_numpy_alone(tmp_path):
+    """By plain pickle, in a Python that could import nothing of this project nor what it depends on."""
+    checkpoint.save(tmp_path / "c.pkl", CHECKPOINT, make_values())
+    program = (
+        "import pickle, sys, numpy\n"
+        "for name in ('theanoish', 'pytensor', 'jax', 'scipy', 'h5py'): sys.modules[name] = None\n"
+        "values = pickle.load(open('c.pkl', 'rb'))\n"
+        "print(values['format'], values['tags'][0], values['parameters']['output/weights'].shape)"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "theanoish checkpoint guitar (100, 3)"
+
+
+class Calls:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def hostile_values(proof):
+    command = f"touch {proof}"
+    inside = make_values()
+    inside["parameters"] = {"a": Calls(os.system, command)}
+    deep = make_values()
+    deep["history"] = [[{"x": (1, [Calls(os.system, command)])}]]
+    return {
+        "whole file": Calls(os.system, command),
+        "builtin": Calls(eval, f"open({str(proof)!r}, 'w')"),
+        "parameter": inside,
+        "nested": deep,
+        "objects in an array": make_values() | {"parameters": {"a": np.array([Calls(os.system, command)], object)}},
+        "subprocess": Calls(subprocess.call, ["touch", str(proof)]),
+        "import": Calls(__import__, "antigravity"),
+        "attribute": Calls(getattr, "", "upper"),
+        "numpy's loader": Calls(np.load, str(proof)),
+    }
+
+
+@pytest.mark.parametrize("name", hostile_values("x"))
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_hostile_files_run_nothing(tmp_path, name, protocol):
+    path, proof = tmp_path / "c.pkl", tmp_path / "proof"
+    values = hostile_values(proof)[name]
+    if isinstance(values, dict):
+        values = {"format": CHECKPOINT, "version": VERSION, **values}
+    path.write_bytes(pickle.dumps(values, protocol))
+    with pytest.raises(InputError, match=r"c\.pkl"):
+        checkpoint.load(path, CHECKPOINT)
+    assert not proof.exists()
+
+
+# By opcodes: an array of objects whose addresses the file gives would crash Python or run code once it is looked at.
+OBJECT_DTYPE = b"cnumpy\ndtype\n(VO8\nI00\nI01\ntR"
+AS_BYTES = b"(I3\nV|\nNNNI-1\nI-1\nI0\ntb"  # clears the flag that keeps bytes from becoming objects
+FLOAT_DTYPE = b"cnumpy\ndtype\n(Vf4\nI00\nI01\ntR"
+RECONSTRUCT = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01btR"
+ADDRESS = b"C\x08AAAAAAAA"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"cnumpy\nndarray\n((I1\nt" + OBJECT_DTYPE[:-3] + b"tR" + ADDRESS + b"tR.",
+        b"cnumpy\nndarray\n((I1\ntVO\n" + ADDRESS + b"tR.",
+        b"cnumpy\nndarray\n(I1000000000000\ntR.",
+        RECONSTRUCT + b"(I1\n(I1\nt" + OBJECT_DTYPE + AS_BYTES + b"I00\n" + ADDRESS + b"tb.",
+        RECONSTRUCT + b"(I1\n(I1\nt" + FLOAT_DTYPE + AS_BYTES + b"I00\n" + ADDRESS + b"tb.",
+        RECONSTRUCT + b"(I1\n(I9\nt" + FLOAT_DTYPE + b"I00\n" + ADDRESS + b"tb.",  # more values than bytes
+        b"cposix\nsystem\n(Vtrue\ntR.",
+        b"cnumpy.core.multiarray\nscalar\n.",
+        b"ctheanoish.checkpoint\nos.system\n.",
+        b"Pabc\n.",  # a persistent identifier
+        b"(" * 100_000 + b".",
+        b"." * 10,
+    ],
+)
+def test_hostile_opcodes(tmp_path, program):
+    path = tmp_path / "c.pkl"
+    path.write_bytes(program)
+    with pytest.raises(InputError, match=r"c\.pkl"):
+        checkpoint.load(path, CHECKPOINT)
+
+
+def test_files_cut_off_anywhere(tmp_path):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, CHECKPOINT, make_values())
+    content = path.read_bytes()
+    for length in range(0, len(content), 1000):
+        path.write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"c\.pkl"):
+            checkpoint.load(path, CHECKPOINT)
+
+
+def test_bytes_changed_anywhere_load_or_are_refused(tmp_path):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, CHECKPOINT, make_values())
+    content = path.read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for position in [*range(100), *generator.integers(0, len(content), 100)]:
+        changed = bytearray(content)
+        changed[position] ^= 1 << int(generator.integers(8))
+        path.write_bytes(changed)
+        try:
+            load_network(path)
+        except InputError:
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", pickle.dumps([1, 2]), pickle.dumps({"format": "other"}), b"\x80\x04"]
+)
+def test_foreign_files(tmp_path, content):
+    path = tmp_path / "c.pkl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"c\.pkl: (not a|no) theanoish checkpoint"):
+        checkpoint.load(path, CHECKPOINT)
+
+
+def test_missing_file_and_folder(tmp_path):
+    for path in (tmp_path / "c.pkl", tmp_path):
+        with pytest.raises(InputError, match=f"{path}: cannot be read"):
+            checkpoint.load(path, CHECKPOINT)
+
+
+def test_other_kind_and_version(tmp_path):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, STATE, make_values(STATE))
+    with pytest.raises(InputError, match="not a theanoish checkpoint"):
+        checkpoint.load(path, CHECKPOINT)
+    path.write_bytes(pickle.dumps({"format": CHECKPOINT, "version": VERSION + 1, **make_values()}, 4))
+    with pytest.raises(InputError, match="another version"):
+        checkpoint.load(path, CHECKPOINT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"update": "20"}, "update"),
+        ({"tags": [1, 2, 3]}, "tags"),
+        ({"parameters": {"a": 1}}, "parameters"),
+        ({"parameters": {"a": np.zeros(3)}}, "float32"),
+        ({"parameters": []}, "parameters"),
+        ({"history": [{"update": 1}]}, "loss"),
+        ({"history": [3]}, "damaged"),
+        ({"data": {}}, "path"),
+        ({"surplus": 1}, "surplus"),
+    ],
+)
+def test_damaged_fields_are_named(tmp_path, changes, named):
+    path = tmp_path / "c.pkl"
+    path.write_bytes(pickle.dumps({"format": CHECKPOINT, "version": VERSION, **make_values(), **changes}, 4))
+    with pytest.raises(InputError, match=named):
+        checkpoint.load(path, CHECKPOINT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"settings": {}}, "settings"),
+        ({"settings": SETTINGS.as_dict() | {"length": 256, "stride": 256}}, "hidden/weights"),
+        ({"tags": ["one"]}, "output/bias"),
+        ({"parameters": {1: np.zeros(3, np.float32)}}, "parameters 1, "),
+    ],
+)
+def test_checkpoints_that_contradict_themselves(tmp_path, changes, named):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, CHECKPOINT, make_values() | changes)
+    with pytest.raises(InputError, match=rf"c\.pkl: .*{named}"):
+        load_network(path)
+
+
+def test_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
+    path, values = tmp_path / "c.pkl", make_values()
+    checkpoint.save(path, CHECKPOINT, values)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(path, CHECKPOINT, values | {"update": 30})
+    assert checkpoint.load(path, CHECKPOINT)["update"] == 20
+    assert [file.name for file in tmp_path.iterdir()] == ["c.pkl"]

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from theanoish.training.metrics import score_tags
+
+LABELS = np.array([[1, 0, 1, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 0, 1, 0], [0, 0, 1, 1]], np.uint8)
+PROBABILITIES = np.array(
+    [[0.9, 0.1, 0.3, 0.4], [0.8, 0.2, 0.3, 0.4], [0.3, 0.9, 0.1, 0.1], [0.2, 0.5, 0.6, 0.2], [0.1, 0.5, 0.7, 0.9]],
+    np.float32,
+)
+
+
+def test_by_hand():
+    """Tag 0: the positives 0.9 and 0.3 win 5 of 6 pairs. Tag 3: 0.4 and 0.9 win 5, and tie in one, of 6."""
+    scores = score_tags(LABELS, PROBABILITIES)
+    assert scores.auc[0] == pytest.approx(5 / 6)
+    assert scores.auc[3] == pytest.approx(5.5 / 6)
+    assert scores.average_precision[0] == pytest.approx((1 + 2 / 3) / 2)  # found at ranks 1 and 3
+    assert scores.mean_auc == pytest.approx((5 / 6 + 5.5 / 6) / 2)
+    assert scores.clips == 5
+    assert scores.positives.tolist() == [2, 0, 5, 2]
+
+
+def test_tags_without_positives_or_negatives_are_undefined_and_left_out():
+    scores = score_tags(LABELS, PROBABILITIES)
+    assert np.isnan(scores.auc).tolist() == [False, True, True, False]
+    assert np.isnan(scores.average_precision).tolist() == [False, True, True, False]
+    nothing = score_tags(LABELS[:, 1:3], PROBABILITIES[:, 1:3])
+    assert np.isnan(nothing.mean_auc)
+    assert np.isnan(nothing.mean_average_precision)
+
+
+def test_against_scikit_learn():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, (200, 6), dtype=np.uint8)
+    probabilities = (generator.random((200, 6)) * 0.7 + 0.3 * labels).astype(np.float32).round(2)  # with ties
+    scores = score_tags(labels, probabilities)
+    assert scores.mean_auc == pytest.approx(roc_auc_score(labels, probabilities, average="macro"))
+    expected = average_precision_score(labels, probabilities, average="macro")
+    assert scores.mean_average_precision == pytest.approx(expected)
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="shape"):
+        score_tags(LABELS, PROBABILITIES[:, :3])

@@ -1,0 +1,68 @@
+"""Predictions of clips against the mean over windows that were sliced by h5py and computed by NumPy."""
+
+import jax
+import numpy as np
+import pytest
+
+import reference
+from small_data import clip_of, small_settings, write_small_data
+from theanoish.data.dataset import Dataset
+from theanoish.model.network import Network
+from theanoish.settings import Settings
+from theanoish.training.prediction import WINDOWS_A_CALL, Predictor
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return Dataset(write_small_data(tmp_path_factory.mktemp("data") / "small.h5"))
+
+
+def expected_of(dataset, settings, network, row):
+    """Mean over the consecutive windows of a clip, one by one."""
+    clip = clip_of(dataset.path, settings.representation, row)
+    hop = 1 if settings.frontend == "raw" else settings.stride
+    size = 48_000 if settings.frontend == "raw" else settings.frames
+    begins = [k * 48_000 // hop for k in range(len(clip_of(dataset.path, "raw", row)) // 48_000)]
+    values = network.values()
+    return np.mean([reference.probabilities(settings, values, clip[None, b : b + size])[0] for b in begins], axis=0)
+
+
+def test_clips_are_means_over_their_windows(dataset):
+    settings = small_settings()
+    network = Network(settings, tags=4)
+    rows = np.arange(24)[::-1]
+    windows = dataset.windows(settings, rows)
+    assert windows.consecutive.sum() > WINDOWS_A_CALL  # more than one call, the last one not full
+    assert len(set(windows.consecutive)) > 1
+    predicted = Predictor(network, "jax").predict_clips(windows)
+    expected = [expected_of(dataset, settings, network, row) for row in rows]
+    np.testing.assert_allclose(predicted, expected, rtol=1e-3)
+    assert np.ptp(predicted, axis=0).min() > 1e-3  # clips differ, so that mixing them up would show
+
+
+def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
+    """On a CPU that is told to be one, with batches of another size."""
+    settings = small_settings()
+    network = Network(settings, tags=4)
+    windows = dataset.windows(settings, np.arange(24))
+    expected = Predictor(network, "jax").predict_clips(windows)
+    monkeypatch.setattr("theanoish.training.prediction.free_device_memory", lambda backend: 1000)
+    monkeypatch.setattr("theanoish.training.prediction.WINDOWS_A_CALL_ON_ACCELERATOR", 7)
+    predictor = Predictor(network, "jax")
+    predict, batches = predictor.predict_windows, []
+    monkeypatch.setattr(predictor, "predict_windows", lambda batch: batches.append(batch) or predict(batch))
+    np.testing.assert_allclose(predictor.predict_clips(windows), expected, rtol=1e-5)
+    assert len(batches) > 3
+    assert all(isinstance(batch, jax.Array) and len(batch) == 7 for batch in batches)
+
+
+def test_raw_clips_and_new_parameters(dataset):
+    settings = Settings(length=1024, stride=1024)
+    network = Network(settings, tags=4)
+    predictor = Predictor(network, "jax")
+    windows = dataset.windows(settings, np.array([2, 21]))
+    before = predictor.predict_clips(windows)
+    network.set_values(Network(Settings(length=1024, stride=1024, seed=9), tags=4).values())
+    after = predictor.predict_clips(windows)  # with the parameters of now, not of the compilation
+    assert abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(after, [expected_of(dataset, settings, network, row) for row in (2, 21)], rtol=1e-3)

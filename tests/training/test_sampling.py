@@ -1,0 +1,60 @@
+import numpy as np
+from scipy.stats import chisquare
+
+from theanoish.training.sampling import draw_examples, draw_masks
+
+CHOICES = np.array([5, 1, 100_000, 7, 3, 12, 40], dtype=np.int64)
+
+
+def test_every_clip_once_an_epoch():
+    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=70)
+    epochs = clips.reshape(10, 7)
+    assert (np.sort(epochs, axis=1) == np.arange(7)).all()
+    assert len({tuple(epoch) for epoch in epochs}) == 10  # each in an order of its own
+
+
+def test_draws_do_not_depend_on_how_they_are_split():
+    whole = np.stack(draw_examples(CHOICES, seed=1, first=0, count=100))
+    for parts in ([100], [1] * 100, [13, 7, 50, 30]):
+        firsts = np.cumsum([0, *parts[:-1]])
+        drawn = [np.stack(draw_examples(CHOICES, 1, int(f), n)) for f, n in zip(firsts, parts, strict=True)]
+        np.testing.assert_array_equal(np.concatenate(drawn, axis=1), whole)
+
+
+def test_draws_differ_with_the_seed():
+    first, again, other = (np.stack(draw_examples(CHOICES, seed, 0, 50)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_windows_are_uniform():
+    clips, windows = draw_examples(CHOICES, seed=3, first=0, count=7 * 4000)
+    assert ((windows >= 0) & (windows < CHOICES[clips])).all()
+    for clip in (0, 3, 4, 5):
+        counts = np.bincount(windows[clips == clip], minlength=CHOICES[clip])
+        assert chisquare(counts).pvalue > 1e-3
+    long = windows[clips == 2]
+    assert chisquare(np.histogram(long, bins=20, range=(0, 100_000))[0]).pvalue > 1e-3
+
+
+def test_masks_do_not_depend_on_how_they_are_split():
+    whole = draw_masks((10, 132), 0.5, seed=1, first=0, count=20)
+    assert whole.shape == (20, 10, 132)
+    assert whole.dtype == np.uint8
+    parts = [draw_masks((10, 132), 0.5, 1, first, count) for first, count in ((0, 1), (1, 12), (13, 7))]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_masks_differ_between_updates_and_seeds():
+    masks = [*draw_masks((10, 132), 0.5, 1, 0, 50), *draw_masks((10, 132), 0.5, 2, 0, 50)]
+    assert len({mask.tobytes() for mask in masks}) == 100
+    correlation = np.corrcoef(np.stack(masks).reshape(100, -1))
+    assert abs(correlation[~np.eye(100, dtype=bool)]).max() < 0.15  # 5.4 standard deviations of independent bits
+
+
+def test_masks_drop_the_rate_given():
+    for rate in (0.1, 0.5, 0.9):
+        masks = draw_masks((10, 132), rate, seed=5, first=0, count=200)
+        assert set(np.unique(masks)) == {0, 1}
+        assert abs(masks.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / masks.size)
+    assert draw_masks((3, 4), 0.0, 1, 0, 2).all()
