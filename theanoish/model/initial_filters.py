@@ -39,7 +39,7 @@ def mel_filters_in_time(filters: int, pool_size: int, length: int) -> NDArray[np
 def _strongest(triangle: NDArray[np.float64], window: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """The `count` eigenvectors of one band's energy that hold most of it, times the roots of their eigenvalues.
 
-    Cosines about the window's middle are orthogonal to sines, so the two are solved for apart. Together they would not be
+    Cosines about the window's middle are orthogonal to sines, so the two are solved apart. Together they would not be
     unique: a cosine's eigenvalue is its sine's up to rounding, which then decides on the phase of both.
     """
     bins = np.flatnonzero(triangle)
