@@ -6,7 +6,6 @@ the root of its eigenvalue, are the p filters whose squares sum to the best appr
 """
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from theanoish.mel_scale import mel_filters
@@ -47,10 +46,9 @@ def _strongest(triangle: NDArray[np.float64], window: NDArray[np.float64], count
     values, vectors = [], []
     for wave in (np.cos, np.sin):
         table = np.sqrt(triangle[bins, None]) * window * wave(phases)
-        last = (len(bins) - count if len(bins) > count else 0, len(bins) - 1)
-        eigenvalues, eigenvectors = scipy.linalg.eigh(table @ table.T, subset_by_index=last)
-        eigenvectors = eigenvectors * np.sign(np.arange(1, len(bins) + 1) @ eigenvectors)  # a sign for each to keep
-        values.append(eigenvalues[::-1])
-        vectors.append((eigenvectors.T @ table)[::-1])
+        left, singular, right = np.linalg.svd(table, full_matrices=False)
+        signs = np.sign(np.arange(1, len(bins) + 1) @ left)  # of the two that are as good, the same one everywhere
+        values.append(singular)
+        vectors.append((signs * singular)[:, None] * right)
     strongest = np.sort(np.argsort(-np.concatenate(values), kind="stable")[:count])
     return np.concatenate(vectors)[strongest]
