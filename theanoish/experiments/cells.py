@@ -14,9 +14,9 @@ from typing import Any
 
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import evaluate, write_json
+from theanoish.experiments.evaluation import evaluate
 from theanoish.experiments.paper import TABLES
-from theanoish.files import locked
+from theanoish.files import locked, write_json
 from theanoish.interrupt import StopRequest
 from theanoish.model.network import FILTERS, POOL, WIDTH
 from theanoish.settings import MEL_CHANNELS, STRIDED_FILTERS, Settings
@@ -240,5 +240,5 @@ def _train_and_test(job: Job, stop: StopRequest, report: Callable[[int], None]) 
     report(run.progress.update)
     if not run.train(stop, lambda progress: report(progress.update)):
         return False
-    write_json(job.folder / "test.json", evaluate(job.folder / "checkpoint.pkl", job.data, "test", job.backend))
+    write_json(job.folder / "test.json", evaluate(job.folder / "checkpoint.pkl", job.data, "test", job.backend).as_dict())
     return True

@@ -221,3 +221,15 @@ def interval(parts: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float6
     freedom = variance**2 / doubts if doubts else math.inf
     half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
     return Interval(value, value - half, value + half)
+
+
+def interval_of_checkpoint(
+    labels: NDArray[np.uint8], probabilities: NDArray[np.float32], resamples: Resamples
+) -> tuple[Interval, Interval]:
+    """The intervals over test clips of a checkpoint's mean AUC and mean average precision."""
+    once = np.ones((len(labels), 1), np.float32)
+    both = []
+    for scores_of in (tag_aucs, tag_precisions):
+        plain, resampled = (mean_over_tags(scores_of(labels, probabilities, w)) for w in (once, resamples.weights))
+        both.append(interval([(1.0, plain, resampled[None])], resamples.units))
+    return both[0], both[1]
