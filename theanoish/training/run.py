@@ -155,7 +155,8 @@ class Run:
         progress.loss_sum, progress.loss_count = 0.0, 0
         if best:  # before the state, which must not know of a checkpoint that is not there
             parameters = self._trainer.network.values()
-            values = {**self._common(), "parameters": parameters, "validation_auc": auc}
+            artists = sorted({self.dataset.artists[row] for row in self.dataset.rows("train")} - {""})
+            values = {**self._common(), "parameters": parameters, "validation_auc": auc, "artists": artists}
             checkpoint.save(self.folder / "checkpoint.pkl", checkpoint.CHECKPOINT, values)
         self._write_log()
 
