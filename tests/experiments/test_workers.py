@@ -1,17 +1,15 @@
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-import filelock
-import pytest
-
-from stand_ins import jobs_with_scores, stand_in_scripts
+from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for
 from theanoish.experiments import workers
 from theanoish.experiments.workers import Attempt, Event, Machine, Place, places_here, run_cells
+from theanoish.files import lock
 from theanoish.interrupt import StopRequest
 
 
@@ -25,19 +23,6 @@ def finish(attempt):
     while (status := attempt.poll()) is None:
         time.sleep(0.02)
     return status
-
-
-def wait_for(condition):
-    while not condition():
-        time.sleep(0.02)
-
-
-def alive(process_id):
-    """Whether a process that is no child of this one runs."""
-    try:
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_scripts_run_as_by_themselves_each_held_to_its_core(tmp_path, monkeypatch):
@@ -169,14 +154,14 @@ def test_a_cell_of_another_sweep_is_waited_for(tmp_path, monkeypatch):
     theirs, ours = jobs_with_scores(tmp_path, 2)
     theirs.folder.mkdir(parents=True)
     events = []
-    lock = filelock.FileLock(theirs.folder / "sweep.lock")
-    lock.acquire()
+    held = ExitStack()
+    held.enter_context(lock(theirs.folder / "sweep.lock", "busy"))
     for look in run_cells([theirs, ours], Machine([Place()]), StopRequest()):
         events += look
-        if ours.scores is not None and lock.is_locked:
+        if ours.scores is not None and not any(event.job == ours for event in events[:-1]):
             (theirs.folder / "test.json").write_bytes((tmp_path / "runs" / f"{theirs.folder.name}.json").read_bytes())
-            lock.release()
-    assert events == [Event(theirs, "busy"), Event(ours, "finished"), Event(theirs, "finished")]
+            held.close()
+    assert [(event.job, event.state) for event in events] == [(theirs, "busy"), (ours, "finished"), (theirs, "finished")]
     assert not theirs.log.exists()  # the other has done it all
 
 
@@ -188,7 +173,7 @@ def test_a_run_in_training_by_hand_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_BUSY_SECONDS", 0.1)
     (job,) = jobs_with_scores(tmp_path, 1)
     _, events = ends([job], Machine([Place()]))
-    assert events == [Event(job, "busy"), Event(job, "finished")]
+    assert [event.state for event in events] == ["busy", "finished"]
 
 
 def test_a_cell_stopped_alone_is_taken_up_again(tmp_path, monkeypatch):

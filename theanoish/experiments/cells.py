@@ -9,7 +9,6 @@ import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments.cost import cost
 from theanoish.experiments.paper import TABLES
+from theanoish.files import read_json
 from theanoish.settings import Settings
 
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py and evaluate.py
@@ -46,7 +46,7 @@ class Job:
         """What reports call it, such as ``raw_256_256, seed 1``."""
         return f"{self.settings.name}, seed {self.settings.seed}"
 
-    @cached_property
+    @property
     def folder(self) -> Path:
         """Its run folder."""
         return self.runs / f"{self.settings.name}_seed{self.settings.seed}_{self.settings.updates}updates"
@@ -77,9 +77,11 @@ class Job:
     def scores(self) -> dict[str, Any] | None:
         """All test scores, as evaluate.py writes them; None until the cell is finished, or if they are damaged."""
         try:
-            scores = json.loads((self.folder / "test.json").read_text(encoding="utf-8"))
-            return scores if scores["settings"] == self.settings.as_dict() else None
-        except (OSError, ValueError, KeyError, TypeError):
+            scores = read_json(self.folder / "test.json")
+            numbers = [scores[name] for name in ("mean_auc", "mean_average_precision", "artist_filtered_mean_auc")]
+            whole = scores["settings"] == self.settings.as_dict() and {"update", "clips", "clips_kept"} <= scores.keys()
+            return scores if whole and all(n is None or isinstance(n, float) for n in numbers) else None
+        except (InputError, KeyError, TypeError):
             return None
 
     @property
@@ -88,7 +90,7 @@ class Job:
         try:
             *_, last = (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
             return int(json.loads(last)["update"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged
             return 0
 
 
@@ -181,10 +183,10 @@ def _check_folder(job: Job) -> None:
     if not file.exists():
         return
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = read_json(file)
         differing = [name for name, value in job.settings.as_dict().items() if stored["settings"][name] != value]
         data = Path(stored["data"]).name
-    except (ValueError, KeyError, TypeError) as error:
+    except (InputError, KeyError, TypeError) as error:
         raise InputError(f"{file}: damaged ({error!r}); remove the folder to train this cell again") from error
     if data != job.data.name:
         raise InputError(f"{job.folder}: was trained on {data}, not {job.data.name}; choose another --runs folder")

@@ -13,7 +13,9 @@ from theanoish.errors import InputError
 from theanoish.experiments.cells import Job
 from theanoish.experiments.workers import DIED, Attempt, Ending, Place
 
+_CONNECT_SECONDS = 10.0
 _POLL_SECONDS = 0.5
+_GONE = (OSError, RuntimeError, AttributeError)  # what a client raises whose scheduler is gone, by how long it is
 
 
 def connect(address: str) -> Any:
@@ -29,7 +31,7 @@ def connect(address: str) -> Any:
     except ImportError as error:
         raise InputError("--scheduler needs Dask; install it with: pip install 'theanoish[cluster]'") from error
     try:
-        return Client(address, timeout=10)
+        return Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({error})") from error
 
@@ -54,18 +56,25 @@ class Cluster:
         self._threads: dict[str, int] = {}
         self._running: dict[Any, tuple[Job, str]] = {}
         self._started = 0
-        self._said = ""
+        self._waits_for = ""
 
     def look(self) -> list[str]:
-        if self._client.status in ("closing", "closed"):
-            raise ConnectionError("the cluster's scheduler is gone")
-        threads = self._client.nthreads()
-        new = [worker for worker in threads if worker not in self._objections]
-        self._objections |= self._ask(new) if new else {}
+        try:
+            threads = self._client.nthreads()
+            new = [worker for worker in threads if worker not in self._objections]
+            self._objections |= self._ask(new) if new else {}
+        except _GONE as error:
+            raise ConnectionError("the cluster's scheduler is gone") from error
         self._threads = {worker: count for worker, count in threads.items() if not self._objections[worker]}
-        said, self._said = self._said, "" if self._threads else f"no worker that can take a cell (of {len(threads)})"
-        refused = [f"{worker} gets no cells: {self._objections[worker]}" for worker in new if self._objections[worker]]
-        return refused + ([self._said] if self._said and self._said != said else [])
+        said = [f"{worker} gets no cells: {self._objections[worker]}" for worker in new if self._objections[worker]]
+        waits_for = ""
+        if not self._threads:
+            count = len(threads)
+            waits_for = f"none of the cluster's {count} can take a cell" if count else "the cluster has none"
+        if waits_for and waits_for != self._waits_for:
+            said.append(f"waiting for a worker: {waits_for}")
+        self._waits_for = waits_for
+        return said
 
     def _ask(self, workers: list[str]) -> dict[str, str]:
         ours = _sources()
@@ -115,7 +124,7 @@ class Cluster:
                 yield Ending(job, DIED, "")
 
     def stop(self) -> None:
-        with suppress(OSError):  # the scheduler is gone, and they stop by themselves
+        with suppress(*_GONE):  # then they stop by themselves
             self._asked.set()
 
 
@@ -137,7 +146,7 @@ def run_as_task(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple
         time.sleep(_POLL_SECONDS)
         try:
             unwanted = asked.is_set() or task.state == "cancelled"  # as it is once its client has died
-        except OSError:  # the scheduler is gone
+        except _GONE:
             unwanted = True
         if unwanted:
             attempt.stop()

@@ -10,14 +10,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
+from theanoish.errors import InputError
 from theanoish.experiments.cells import SCRIPTS, Job
+from theanoish.files import lock
 from theanoish.interrupt import StopRequest
 from theanoish.machine import usable_cores
 
@@ -100,7 +100,7 @@ def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Itera
     list of Event
         What has happened, several times a second; often nothing.
     """
-    waiting, running = list(jobs), dict[Job, FileLock]()
+    waiting, running = list(jobs), dict[Job, ExitStack]()
     deaths: Counter[Job] = Counter()
     not_before: dict[Job, float] = {}  # of cells that are busy
     try:
@@ -115,7 +115,7 @@ def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Itera
                 waiting.remove(job)
                 events += _start(job, workers, running)
             for ending in workers.ended():
-                running.pop(ending.job).release()
+                running.pop(ending.job).close()
                 events.append(_event_of(ending, stop, deaths))
             for event in list(events):
                 if event.job and event.state in ("died", "busy"):
@@ -132,22 +132,20 @@ def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Itera
         workers.stop()  # if the consumer gives up
 
 
-def _start(job: Job, workers: Workers, running: dict[Job, FileLock]) -> list[Event]:
+def _start(job: Job, workers: Workers, running: dict[Job, ExitStack]) -> list[Event]:
     """Start a cell and keep other sweeps from it; what is to be said if it does not start."""
+    busy = f"{job.folder}: another sweep has this cell"
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(job.folder / "sweep.lock")
-        lock.acquire(timeout=0)
-        if job.scores is None:
+        with ExitStack() as held:
+            held.enter_context(lock(job.folder / "sweep.lock", busy))
+            if job.scores is not None:  # the other sweep has finished it
+                return [Event(job, "finished")]
             workers.start(job)
-            running[job] = lock
+            running[job] = held.pop_all()
             return []
-        lock.release()
-        return [Event(job, "finished")]  # by another sweep, in the meantime
-    except Timeout:
-        return [Event(job, "busy")]
-    except OSError as error:  # such as a full disk
-        return [Event(job, "failed", str(error))]
+    except (InputError, OSError) as error:  # such as a full disk
+        return [Event(job, "busy" if str(error) == busy else "failed", str(error))]
 
 
 def _event_of(ending: Ending, stop: StopRequest, deaths: Counter[Job]) -> Event:
