@@ -4,7 +4,9 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +112,21 @@ def show(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
 
 
-def progress(bar: "tqdm[Any]") -> Callable[[int, int], None]:
-    def update(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars with the time left, one for each thing that is counted; none if standard error is no terminal."""
+    bars: dict[str, tqdm[Any]] = {}
 
-    return update
+    def update(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = tqdm(total=total, unit=f" {what}", disable=None, leave=False)
+        bars[what].update(done - bars[what].n)
+
+    try:
+        yield update
+    finally:
+        for bar in bars.values():
+            bar.close()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -124,8 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(output)
     if args.baselines:
         return print_baselines(args)
-    with tqdm(unit=" windows", disable=None, leave=False) as bar:
-        evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend, progress(bar))
+    with progress() as update:
+        evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend, partial(update, "windows"))
     if args.json:
         write_json(args.json, evaluation.as_dict())
     if args.csv:
@@ -140,14 +151,7 @@ def print_baselines(args: argparse.Namespace) -> int:
     for name in ("data", "csv", "predictions"):
         if getattr(args, name):
             raise InputError(f"--baselines names its data set and takes only --json beside; leave out --{name}")
-    with tqdm(disable=None, leave=False) as bar:
-
-        def update(what: str, done: int, total: int) -> None:
-            if bar.unit != f" {what}":
-                bar.unit = f" {what}"
-                bar.reset(total)
-            bar.update(done - bar.n)
-
+    with progress() as update:
         values = measure_baselines(args.baselines, update)
     if args.json:
         write_json(args.json, values)

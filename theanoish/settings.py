@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_type_hints
 
 from theanoish.errors import InputError
-from theanoish.representation import WINDOW_SAMPLES
+from theanoish.representation import MEL_CHANNELS, RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation  # noqa: F401
 
 STRIDED_FILTERS = 128
 LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
@@ -38,8 +38,8 @@ class Settings:
     minibatch, updates : int
         Windows an update, and updates in all (section 4.1).
     learning_rate : float
-        Of stochastic gradient descent; by default 0.1 for every network, times 1 - `momentum`: momentum m adds each step up
-        to 1 / (1 - m) times its size in the long run.
+        Of stochastic gradient descent; by default 0.1 for every network, times 1 - `momentum`: momentum m adds each
+        step up to 1 / (1 - m) times its size in the long run.
     momentum : float
         Above 0, in Nesterov's form.
     seed : int
@@ -120,9 +120,9 @@ class Settings:
         return self.frames_of(WINDOW_SAMPLES)
 
     @property
-    def representation(self) -> str:
-        """Name of the group of the HDF5 file that holds the input."""
-        return "raw" if self.frontend == "raw" else f"mel_{self.length}_{self.stride}"
+    def representation(self) -> Representation:
+        """What the network is fed."""
+        return RAW if self.frontend == "raw" else Representation(self.length, self.stride)
 
     @property
     def name(self) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from theanoish.data.dataset import Dataset, Windows
@@ -141,7 +140,7 @@ def _predict(
     train, test = scaler.transform(train), scaler.transform(test)
     predicted = np.zeros((len(test), labels.shape[1]))
     for tag in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
-        model = LogisticRegression(C=strength, max_iter=1000).fit(train, labels[:, tag])
+        model = LogisticRegression(C=strength, solver="newton-cholesky").fit(train, labels[:, tag])
         predicted[:, tag] = model.decision_function(test)
     return predicted
 
@@ -191,7 +190,8 @@ def _warnings(row: dict[str, Any]) -> list[str]:
     found.sort(key=lambda entry: -entry["auc"])
     named = ", ".join(f"{entry['tag']} {entry['auc']:.2f}" for entry in found[:5])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return [f"{row['name']} alone predicts {len(found)} of {len(row['tags'])} tags, such as {named}{more}"]
+    meaning = "is loudness part of the music there?" if row["name"] in ("RMS", "peak") else "which cannot be music"
+    return [f"{row['name']} alone predicts {len(found)} of {len(row['tags'])} tags, such as {named}{more}: {meaning}"]
 
 
 def baselines_text(values: dict[str, Any]) -> str:
