@@ -27,7 +27,8 @@ from theanoish.experiments.filters import (
 )
 from theanoish.files import written_whole
 from theanoish.model.network import POOL, WIDTH, Network
-from theanoish.settings import SAMPLE_RATE, Settings
+from theanoish.representation import SAMPLE_RATE
+from theanoish.settings import Settings
 from theanoish.training.run import load_network
 
 Array = NDArray[np.float64]
@@ -47,14 +48,14 @@ _STYLE: Any = {
 
 def make_figures(
     checkpoint: Path, folder: Path, data: Path | None = None, log_frequency: bool = False, with_initial: bool = False
-) -> tuple[list[str], dict[str, Any] | None]:
+) -> tuple[list[str], dict[str, Any]]:
     """Draw those of Figs. 1 to 4 that a checkpoint's network has, and write the numbers behind them.
 
     Parameters
     ----------
     checkpoint : Path
     folder : Path
-        Is made if it is missing.
+        For the pictures and ``filters.json``; is made if it is missing.
     data : Path, optional
         The data set that the network was trained on, if it has been moved.
     log_frequency, with_initial : bool
@@ -64,8 +65,8 @@ def make_figures(
     -------
     list of str
         Names of the figures' files, without their endings.
-    dict or None
-        What `describe` returned and ``filters.json`` holds, and whose numbers they are; None without filters.
+    dict
+        What ``filters.json`` holds: whose filters they are, and what `describe` says; empty without filters.
 
     Raises
     ------
@@ -75,10 +76,9 @@ def make_figures(
     saved, network = load_network(checkpoint)
     settings, trained_on = network.settings, Path(saved["data"]["path"])
     caption = f"{settings.name}, seed {settings.seed}, {trained_on.name}, update {saved['update']:,}"
-    folder.mkdir(parents=True, exist_ok=True)
     draw_architectures(folder, [settings], len(saved["tags"]))
     if settings.frontend == "mel":
-        return ["figure1"], None
+        return ["figure1"], {}
     learned = network.values()["strided/filters"].astype(np.float64)
     initial = initial_filters(checkpoint.parent, settings)
     decibels, missing = _mean_spectrum(saved, settings, data)
@@ -87,7 +87,7 @@ def make_figures(
         "seed": settings.seed,
         "update": saved["update"],
         "data": saved["data"],
-        "no_coloured_noise": missing,
+        "coloured_noise_left_out": missing,
         **describe(learned, initial, settings.pool_size, decibels),
     }
     with written_whole(folder / "filters.json") as beside:
@@ -112,7 +112,9 @@ def initial_filters(run: Path, settings: Settings) -> Array:
     except (ValueError, EOFError) as error:
         raise InputError(f"{stored}: no array of filters ({error}); remove it or train again") from error
     if filters.shape != drawn.shape or filters.dtype.kind != "f":
-        raise InputError(f"{stored}: not {drawn.shape[0]} filters of {drawn.shape[1]} samples; remove it or train again")
+        raise InputError(
+            f"{stored}: not {drawn.shape[0]} filters of {drawn.shape[1]} samples; remove it or train again"
+        )
     return np.asarray(filters, np.float64)
 
 
@@ -132,6 +134,7 @@ def _mean_spectrum(saved: dict[str, Any], settings: Settings, data: Path | None)
 @contextmanager
 def _figure(folder: Path, name: str, width: float, height: float, caption: str = "") -> Iterator[Figure]:
     """A figure to draw on, in inches, which is then written as PNG and PDF, the caption below."""
+    folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
@@ -238,23 +241,11 @@ def architecture(settings: Settings, tags: int) -> list[tuple[str, str, str]]:
         "output": ("dense", "#"),
     }
     layers = []
-    for layer, shape in _shapes(Network(settings, tags)).items():
+    for layer, shape in Network(settings, tags).shapes.items():
         name, size = texts[layer.rstrip("12")]
         size = f"{size} {shape[-1]}" if size.endswith("#") else size
         layers.append((name, size, " \N{MULTIPLICATION SIGN} ".join(map(str, shape))))
     return layers
-
-
-def _shapes(network: Any) -> dict[str, tuple[int, ...]]:
-    """To go: what `Network.shapes` will say."""
-    shapes = {"input": (48_000, 1) if network.settings.frontend == "raw" else (network.settings.frames, 128)}
-    if network.settings.frontend == "raw":
-        shapes["strided"] = network.strided.output_shape
-    if network.settings.pooling != "none":
-        shapes["pooling"] = (network.convolution1.time, network.convolution1.channels)
-    for name in ("convolution1", "pool1", "convolution2", "pool2"):
-        shapes[name] = getattr(network, name).output_shape
-    return {**shapes, **{name: (getattr(network, name).weights.type.shape[1],) for name in ("hidden", "output")}}
 
 
 def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> None:

@@ -5,7 +5,6 @@ training started from, for white noise, and for coloured noise: noise with the m
 is what random sums of pieces of music look like. Frequencies are in Hz; filters are rows of (filters, length) arrays.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset
 from theanoish.data.mel import mel_filters
-from theanoish.settings import SAMPLE_RATE, Settings
+from theanoish.representation import MEL_CHANNELS, SAMPLE_RATE
+from theanoish.settings import Settings
 
 Array = NDArray[np.float64]
 
@@ -27,6 +27,23 @@ _NOISE_FILTERS = 2000
 _PERCENTILE = 99.0
 _LOW = 1000.0  # the paper's Fig. 2 rises almost linearly up to here
 _HIGH = 3500.0  # and few filters lie above
+_TITLES = {"spectra": "", "pools": "pools", "pools_low_passed": f"pools, low-passed at {LOW_PASS:.0f} Hz"}
+_WORDS = {
+    "filters": "filters",
+    "at_0_hz": "with a peak at 0 Hz, which is no frequency",
+    "above_white_noise": "others, selective: above 99 % of white noise",
+    "bands": f"  bands of these, of {BANDS} on the mel scale",
+    "below_1000": "  with a dominant frequency below 1000 Hz",
+    "rise": "    their rise, Hz per filter",
+    "r_squared": "    R² of a straight line",
+    "above_3500": "  with a dominant frequency above 3500 Hz",
+    "above_coloured_noise": "  above 99 % of coloured noise",
+    "median_peak_energy": "median share of energy at the peak",
+    "pools": "pools",
+    "alike": "alike: above 95 % of pairs between pools",
+    "within": "mean cross-correlation within pools",
+    "between": "mean cross-correlation between pools",
+}
 
 
 def fft_points(length: int) -> int:
@@ -36,7 +53,7 @@ def fft_points(length: int) -> int:
 
 def frequencies(length: int) -> Array:
     """Frequency of each bin of the `spectra` of filters of `length` samples."""
-    return np.fft.rfftfreq(fft_points(length), 1 / SAMPLE_RATE)
+    return np.asarray(np.fft.rfftfreq(fft_points(length), 1 / SAMPLE_RATE), np.float64)
 
 
 def spectra(filters: Array) -> Array:
@@ -119,36 +136,33 @@ def describe_spectra(filters: Array, thresholds: dict[str, float]) -> dict[str, 
     Returns
     -------
     dict
-        ``filters``; ``at_0_hz``: see `is_at_zero`; ``above_white_noise``, ``above_coloured_noise``: others whose
+        ``filters``; ``at_0_hz``: `is_at_zero`; ``above_white_noise``, ``above_coloured_noise``: others whose
         `peak_energy` is above that threshold; and ``median_peak_energy`` of all. Of those above white noise: ``bands``,
-        how many of `BANDS` on the mel scale hold a dominant frequency; ``below_1000``, ``above_3500``; and ``rise``,
-        the straight line through the dominant frequencies below 1000 Hz in rising order: ``hz_per_filter`` and
-        the share of variance explained, ``r_squared``; None for fewer than three.
+        how many of `BANDS` on the mel scale hold a dominant frequency; ``below_1000``, ``above_3500``; and the straight
+        line through the dominant frequencies below 1000 Hz in rising order: its ``rise`` in Hz per filter and the
+        share of variance explained, ``r_squared``; None for fewer than three.
     """
     length = filters.shape[1]
     dominant, energy = dominant_frequencies(filters), peak_energy(filters)
     zero = is_at_zero(filters)
     selective = {name: ~zero & (energy > least) for name, least in thresholds.items()}
     tuned = np.sort(dominant[selective["white noise"]])
+    low = tuned[tuned < _LOW]
     bins = np.searchsorted(frequencies(length), tuned)
     channels = mel_filters(fft_points(length))[:, bins].argmax(axis=0)
+    line = scipy.stats.linregress(np.arange(len(low)), low) if len(low) > 2 and np.ptp(low) else None
     return {
         "filters": len(filters),
         "at_0_hz": int(zero.sum()),
-        "bands": len(np.unique(channels * BANDS // 128)),
-        "rise": _straight_line(tuned[tuned < _LOW]),
-        "below_1000": int((tuned < _LOW).sum()),
+        "above_white_noise": len(tuned),
+        "bands": len(np.unique(channels * BANDS // MEL_CHANNELS)),
+        "below_1000": len(low),
+        "rise": float(line.slope) if line else None,
+        "r_squared": float(line.rvalue**2) if line else None,
         "above_3500": int((tuned > _HIGH).sum()),
+        "above_coloured_noise": int(selective["coloured noise"].sum()) if "coloured noise" in selective else None,
         "median_peak_energy": float(np.median(energy)),
-        **{f"above_{name.replace(' ', '_')}": int(which.sum()) for name, which in selective.items()},
     }
-
-
-def _straight_line(values: Array) -> dict[str, float] | None:
-    if len(values) < 3 or np.ptp(values) == 0:
-        return None
-    line = scipy.stats.linregress(np.arange(len(values)), values)
-    return {"hz_per_filter": float(line.slope), "r_squared": float(line.rvalue**2)}
 
 
 def low_passed(filters: Array) -> Array:
@@ -214,11 +228,12 @@ def describe(learned: Array, initial: Array, pool_size: int = 1, decibels: Array
     dict
         ``thresholds`` of noise; `describe_spectra` as ``spectra`` and, with pools, `describe_pools` as ``pools`` and
         ``pools_low_passed``, which is as Fig. 4 shows them: each by the name of the filters, "learned", "initial",
-        "coloured noise", "white noise", and for pools "shuffled", the learned filters in random pools; and the
+        "white noise", "coloured noise", and for pools "shuffled", the learned filters in random pools; and the
         ``mean_spectrum``.
     """
-    noises = {"coloured noise": noise_filters(learned.shape[1], decibels)} if decibels is not None else {}
-    noises["white noise"] = noise_filters(learned.shape[1])
+    noises = {"white noise": noise_filters(learned.shape[1])}
+    if decibels is not None:
+        noises["coloured noise"] = noise_filters(learned.shape[1], decibels)
     thresholds = {name: threshold(noise) for name, noise in noises.items()}
     groups = {"learned": learned, "initial": initial}
     groups |= {name: noise[: len(learned)] for name, noise in noises.items()}
@@ -232,37 +247,15 @@ def describe(learned: Array, initial: Array, pool_size: int = 1, decibels: Array
 
 
 def as_text(numbers: dict[str, Any]) -> str:
-    """What `describe` returned, as tables for people."""
-    parts = [("", "spectra", _SPECTRA_ROWS)]
-    parts += [(title, name, _POOL_ROWS) for name, title in _POOL_TITLES.items() if name in numbers]
-    lines = []
-    for title, part, rows in parts:
-        groups = numbers[part]
-        lines.append(f"{title:44}" + "".join(f"{name:>16}" for name in groups))
-        lines += [f"  {row:42}" + "".join(f"{show(group):>16}" for group in groups.values()) for row, show in rows]
+    """What `figures.make_figures` returned, as tables for people."""
+    lines = ["{network}, seed {seed}, update {update}".format(**numbers)]
+    for part, title in _TITLES.items():
+        if groups := numbers.get(part):
+            lines.append(f"{title:45}" + "".join(f"{name:>16}" for name in groups))
+            for name in groups["learned"]:
+                cells = [group[name] for group in groups.values()]
+                shown = ["-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells]
+                lines.append(f"  {_WORDS[name]:43}" + "".join(f"{text:>16}" for text in shown))
+    if reason := numbers["coloured_noise_left_out"]:
+        lines.append(f"no coloured noise: {reason}")
     return "\n".join(lines)
-
-
-def _rise(group: dict[str, Any], name: str, digits: int) -> str:
-    return f"{group['rise'][name]:.{digits}f}" if group["rise"] else "-"
-
-
-_SPECTRA_ROWS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
-    ("filters", lambda g: g["filters"]),
-    ("with a peak at 0 Hz, which is no frequency", lambda g: g["at_0_hz"]),
-    ("selective: above 99 % of white noise", lambda g: g["above_white_noise"]),
-    (f"  their bands, of {BANDS} on the mel scale", lambda g: g["bands"]),
-    ("  dominant frequency below 1000 Hz", lambda g: g["below_1000"]),
-    ("    rise, Hz per filter", lambda g: _rise(g, "hz_per_filter", 1)),
-    ("    R² of the rise", lambda g: _rise(g, "r_squared", 3)),
-    ("  dominant frequency above 3500 Hz", lambda g: g["above_3500"]),
-    ("above 99 % of coloured noise", lambda g: g.get("above_coloured_noise", "-")),
-    ("median energy at the dominant frequency", lambda g: f"{g['median_peak_energy']:.1%}"),
-]
-_POOL_ROWS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
-    ("pools", lambda g: g["pools"]),
-    ("alike: above 95 % of pairs between pools", lambda g: g["alike"]),
-    ("largest cross-correlation within pools", lambda g: f"{g['within']:.3f}"),
-    ("the same between pools", lambda g: f"{g['between']:.3f}"),
-]
-_POOL_TITLES = {"pools": "pools of filters", "pools_low_passed": f"the same, low-passed at {LOW_PASS:.0f} Hz"}
