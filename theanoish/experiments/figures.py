@@ -1,6 +1,7 @@
 """The paper's figures, as PNG and PDF: the architecture, and the filters that a strided convolution has learned."""
 
 import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,7 +139,8 @@ def _figure(folder: Path, name: str, width: float, height: float, caption: str =
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
-        figure.supxlabel(caption, fontsize=5.5, color="0.3")
+        lines = [wrapped for line in caption.splitlines() for wrapped in textwrap.wrap(line, int(24 * width))]
+        figure.supxlabel("\n".join(lines), fontsize=5.5, color="0.3")
         for kind in ("png", "pdf"):
             with written_whole(folder / f"{name}.{kind}") as beside:
                 figure.savefig(beside, format=kind, dpi=300)
@@ -198,7 +200,7 @@ def draw_pools(folder: Path, filters: Array, pool_size: int, caption: str = "", 
     power = (np.abs(np.fft.rfft(smooth)) ** 2)[numbers].mean(axis=1)  # (pools, bins)
     order = np.argsort(power.argmax(axis=1), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, rows).round().astype(int)]
-    caption = f"each row is a pool; filters low-passed at {LOW_PASS:.0f} Hz, frequencies of what remains\n{caption}"
+    caption = f"each row is a pool, low-passed at {LOW_PASS:.0f} Hz; frequencies of what remains\n{caption}"
     _draw_grid(folder, "figure4", smooth, numbers[chosen], caption)
 
 
@@ -260,7 +262,8 @@ def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> Non
     """
     columns = [architecture(settings, tags) for settings in variants]
     highest = max(map(len, columns))
-    with _figure(folder, "figure1", 1.7 * len(columns), 0.4 * highest + 0.2) as figure:
+    caption = "↔ size of filters or pools, # units; at the arrows: time \N{MULTIPLICATION SIGN} channels"
+    with _figure(folder, "figure1", 1.7 * len(columns), 0.4 * highest + 0.4, caption) as figure:
         axes = figure.add_subplot()
         axes.set(xlim=(0, len(columns)), ylim=(-0.5, highest))
         axes.axis("off")
@@ -269,7 +272,9 @@ def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> Non
             for y, layer in enumerate(layers, start=lowest):
                 _draw_layer(axes, x + 0.5, y, layer)
             letter = "a" if settings.frontend == "mel" else "b" if settings.pooling == "none" else "c"
-            axes.text(x + 0.5, lowest - 0.25, f"({letter}) {settings.name}", ha="center", va="center", weight="bold")
+            label = f"({letter}) {settings.name}"
+            size = min(7, 180 / len(label))
+            axes.text(x + 0.5, lowest - 0.25, label, ha="center", va="center", weight="bold", fontsize=size)
 
 
 def _draw_layer(axes: Axes, x: float, y: float, layer: tuple[str, str, str]) -> None:
