@@ -13,13 +13,13 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset
-from theanoish.data.mel import mel_filters
-from theanoish.representation import MEL_CHANNELS, SAMPLE_RATE
+from theanoish.mel_scale import mel_filters
+from theanoish.representation import SAMPLE_RATE
 from theanoish.settings import Settings
 
 Array = NDArray[np.float64]
 
-BANDS = 32  # of four neighbouring channels of the spectrograms each: 94 Hz wide below 1000 Hz, wider above
+BANDS = 32  # on the mel scale: 91 Hz apart below 1000 Hz, wider above
 LOW_PASS = 2000.0  # Hz; the paper does not give the cutoff of its Fig. 4
 SEGMENT = 4096  # samples that the mean spectrum is measured on
 _WINDOWS = 500  # of the training split, for the mean spectrum
@@ -147,13 +147,13 @@ def describe_spectra(filters: Array, thresholds: dict[str, float]) -> dict[str, 
     tuned = np.sort(dominant[selective["white noise"]])
     low = tuned[tuned < _LOW]
     bins = np.searchsorted(frequencies(length), tuned)
-    channels = mel_filters(fft_points(length))[:, bins].argmax(axis=0)
+    bands = mel_filters(fft_points(length), BANDS)[:, bins].argmax(axis=0)
     line = scipy.stats.linregress(np.arange(len(low)), low) if len(low) > 2 and np.ptp(low) else None
     return {
         "filters": len(filters),
         "at_0_hz": int(zero.sum()),
         "above_white_noise": len(tuned),
-        "bands": len(np.unique(channels * BANDS // MEL_CHANNELS)),
+        "bands": len(np.unique(bands)),
         "below_1000": len(low),
         "rise": float(line.slope) if line else None,
         "r_squared": float(line.rvalue**2) if line else None,
