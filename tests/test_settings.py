@@ -71,10 +71,9 @@ def test_shortest_window_with_an_output():
         Settings(frontend="mel", length=48_000 - 34 * 1000, stride=1000)
 
 
-def test_default_learning_rate_allows_for_momentum():
-    assert Settings(frontend="mel").learning_rate == 0.05
-    assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.005
-    assert Settings(momentum=0.5).learning_rate == 0.5
+def test_default_learning_rate_is_one_for_all_networks():
+    assert Settings(frontend="mel").learning_rate == Settings(nonlinearity="log-square").learning_rate == 0.1
+    assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.01
     assert Settings(momentum=0.5, learning_rate=0.2).learning_rate == 0.2
 
 

@@ -38,8 +38,8 @@ class Settings:
     minibatch, updates : int
         Windows an update, and updates in all (section 4.1).
     learning_rate : float
-        Of stochastic gradient descent; by default 0.1 for every network, times 1 - `momentum`: momentum m adds each step up
-        to 1 / (1 - m) times its size in the long run.
+        Of stochastic gradient descent; by default 0.1 for every network, times 1 - `momentum`: momentum m adds each
+        step up to 1 / (1 - m) times its size in the long run.
     momentum : float
         Above 0, in Nesterov's form.
     seed : int
