@@ -100,10 +100,8 @@ def mean_spectrum(dataset: Dataset, settings: Settings) -> Array:
     clips = np.resize(generator.permutation(len(windows.counts)), _WINDOWS)
     samples = np.empty((_WINDOWS, *windows.shape), windows.dtype)
     windows.read(clips, windows.training_offsets(generator.integers(windows.choices[clips])), samples)
-    power = np.zeros(SEGMENT // 2 + 1)
-    for window in samples:
-        both_sides = scipy.signal.welch(window, nperseg=SEGMENT, detrend=False, return_onesided=False)[1]
-        power += both_sides[: len(power)]
+    power = sum(scipy.signal.welch(window, nperseg=SEGMENT, detrend=False)[1] for window in samples)
+    power[[0, -1]] *= 2  # of all others, Welch's method adds up two sides
     tiny = np.finfo(float).tiny
     return np.round(10 * np.log10(np.maximum(power, tiny) / max(power.max(), tiny)), 1)
 
