@@ -2,7 +2,6 @@
 """Every experiment of the paper: python reproduce.py trains, tests and tabulates what is not there yet"""
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -14,16 +13,14 @@ from theanoish.data.dataset import Dataset
 from theanoish.experiments.cells import Job, Sweep, check
 from theanoish.experiments.cluster import Cluster, connect
 from theanoish.experiments.cost import cost
-from theanoish.experiments.figures import draw_architectures, draw_pools, draw_spectra, draw_waveforms
-from theanoish.experiments.filters import as_text, describe, filters_of
+from theanoish.experiments.figures import draw_architectures, make_figures
+from theanoish.experiments.filters import as_text
 from theanoish.experiments.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TABLES
 from theanoish.experiments.tables import collect, comparison, markdown, read_tables, write_tables
 from theanoish.experiments.workers import Event, Machine, places_here, run_cells
-from theanoish.files import written_whole
 from theanoish.interrupt import StopRequest
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES
-from theanoish.training.run import load_network
 
 # settings that the paper leaves open, besides the number of updates
 OVERRIDES = ("updates", "learning_rate", "momentum", "validation_interval")
@@ -97,26 +94,11 @@ def as_line(event: Event) -> str:
 
 
 def draw(sweep: Sweep, tags: int) -> None:
-    """Draw Fig. 1, and Figs. 2 to 4 of the cells that have them, and print the numbers behind them."""
-    folder = sweep.runs / "figures"
-    folder.mkdir(exist_ok=True)
-    draw_architectures(folder, list(FIGURE_1), tags)
-    numbers = []
+    """Draw Fig. 1, and in the folders of their cells Figs. 2 to 4, and print the numbers behind them."""
+    draw_architectures(sweep.runs / "figures", list(FIGURE_1), tags)
     for job in [*sweep.jobs(FIGURES_2_AND_3), *sweep.jobs(FIGURE_4)]:
-        if job.scores is None:
-            continue
-        filters = filters_of(load_network(job.folder / "checkpoint.pkl")[1])
-        numbers.append(describe(job.settings, filters))
-        print(as_text(numbers[-1]))
-        if job.settings.seed > 1:
-            continue
-        if job.settings.pooling == "none":
-            draw_spectra(folder, filters)
-            draw_waveforms(folder, filters)
-        else:
-            draw_pools(folder, filters, job.settings.pool_size)
-    with written_whole(folder / "filters.json") as beside:
-        beside.write_text(json.dumps(numbers, indent=2) + "\n")
+        if job.scores is not None:
+            print(as_text(make_figures(job.folder / "checkpoint.pkl", job.folder / "figures", job.data)[1]))
 
 
 def main(arguments: list[str] | None = None) -> int:
