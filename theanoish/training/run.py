@@ -163,7 +163,8 @@ class Run:
     def _write_log(self) -> None:
         with written_whole(self.folder / "log.jsonl") as beside:
             beside.write_text("".join(json.dumps(entry) + "\n" for entry in self.progress.history))
-        draw_curve(self.folder / "curve.png", self.settings.name, self.progress.history)
+        title = f"{self.settings.name}, seed {self.settings.seed}, {self.dataset.path.name}"
+        draw_curve(self.folder / "curve.png", title, self.progress.history)
 
     def _save_state(self) -> None:
         progress = self.progress
