@@ -30,7 +30,7 @@ def write_dataset(path: Path, networks: list[Settings], clips: int = 40) -> None
             file[f"clips/{name}"] = [f"{name} {i}" for i in range(clips)]
         file["clips/split"] = ["train"] * clips
         for settings in {settings.representation: settings for settings in networks}.values():
-            _write_representation(file.create_group(settings.representation), settings, clips)
+            _write_representation(file.create_group(settings.representation.name), settings, clips)
 
 
 def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> None:

@@ -20,7 +20,7 @@ def test_defaults_are_the_papers():
 def test_frames_of_table_1(length, stride, frames):
     settings = Settings(frontend="mel", length=length, stride=stride)
     assert settings.frames == frames
-    assert settings.representation == f"mel_{length}_{stride}"
+    assert settings.representation.name == f"mel_{length}_{stride}"
     last = (frames - 1) * stride + length
     assert last <= 48_000 < last + stride
 

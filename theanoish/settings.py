@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_type_hints
 
 from theanoish.errors import InputError
-from theanoish.representation import WINDOW_SAMPLES
+from theanoish.representation import MEL_CHANNELS, RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation  # noqa: F401
 
 STRIDED_FILTERS = 128
 LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
@@ -120,9 +120,9 @@ class Settings:
         return self.frames_of(WINDOW_SAMPLES)
 
     @property
-    def representation(self) -> str:
-        """Name of the group of the HDF5 file that holds the input."""
-        return "raw" if self.frontend == "raw" else f"mel_{self.length}_{self.stride}"
+    def representation(self) -> Representation:
+        """What the network is fed."""
+        return RAW if self.frontend == "raw" else Representation(self.length, self.stride)
 
     @property
     def name(self) -> str:
