@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pytensor.compile.mode import get_mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import explicit_graph_inputs
+from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.model.descent import Updates
@@ -73,8 +73,8 @@ def repeat(
     updates : dict
         The shared variables after the last update.
     """
-    constants = [v for v in explicit_graph_inputs([loss, *updates.values()]) if isinstance(v, SharedVariable)]
-    constants = [v for v in constants if v not in updates]
+    held = [v for v in graph_inputs([loss, *updates.values()]) if isinstance(v, SharedVariable)]
+    constants = [v for v in dict.fromkeys(held) if v not in updates]
     blocks = [pt.tensor(f"{v.name}_block", shape=(count, *v.type.shape), dtype=v.type.dtype) for v in inputs]
     shared = list(updates)
 

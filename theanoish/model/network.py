@@ -52,7 +52,8 @@ class Network:
     parameters : dict of str to shared variable
         By layer and name, in the order of the layers: "strided/filters", "strided/bias", "convolution1/filters", ...
     constants : dict of str to shared variable
-        What `measure_start` measures: "start/loudness" (1,) for raw audio, "start/centre" (channels,), "start/spread" (1,).
+        What `measure_start` measures and training leaves as it is: "start/centre" (channels,), "start/spread" (1,) and,
+        for raw audio, "start/loudness" (1,).
     channels : int
         Of the first convolution's input.
     flat, droppable : int
@@ -168,18 +169,12 @@ class Network:
         self.parameters["output/bias"].set_value(log_odds(labels))
 
     def rectified(self, windows: TensorVariable) -> dict[str, TensorVariable]:
-        """The outputs of the layers that end in a rectifier, (minibatch, ..., units): a unit may be silent in all of them."""
-        layer = self.layers(windows)
-        strided = self.settings.frontend == "raw" and (self.settings.pooling, self.settings.nonlinearity) == (
-            "none",
-            "relu",
-        )
-        return {
-            **({"strided": layer["front end"]} if strided else {}),
-            "convolution1": layer["pool1"],
-            "convolution2": layer["pool2"],
-            "hidden": layer["hidden"],
-        }
+        """Outputs, (minibatch, ..., units), of the layers that end in a rectifier, whose units can fall silent."""
+        layer, settings = self.layers(windows), self.settings
+        outputs = {"convolution1": layer["pool1"], "convolution2": layer["pool2"], "hidden": layer["hidden"]}
+        if settings.frontend == "raw" and settings.pooling == "none" and settings.nonlinearity == "relu":
+            outputs = {"strided": layer["front end"], **outputs}
+        return outputs
 
     def logits(self, windows: TensorVariable, masks: TensorVariable | None = None) -> TensorVariable:
         """What the sigmoid of the top layer takes, float32 (minibatch, tags)."""

@@ -1,7 +1,7 @@
 """How a network starts: every layer sees numbers of size one, and the network predicts the tags' frequencies.
 
-The paper names no initialisation. With this one a single learning rate serves all networks of Tables 1 to 3, and no unit
-is soon driven to where it is silent for every input (docs/choices.md has the measurements).
+The paper names no initialisation. With this one a single learning rate serves all networks of Tables 1 to 3, and no
+unit is soon driven to where it is silent for every input (docs/choices.md has the measurements).
 """
 
 from typing import Any
@@ -29,8 +29,8 @@ def initial_parameters(settings: Settings, shapes: dict[str, tuple[int, ...]]) -
     ----------
     settings : Settings
     shapes : dict of str to tuple of int
-        Of the parameters by name: strided filters (filters, length), filters (width, filters, channels), weights (inputs,
-        units), biases (units,).
+        Of the parameters by name: strided filters (filters, length), filters (width, filters, channels), weights
+        (inputs, units), biases (units,).
     """
     generator = np.random.default_rng([settings.seed, _INITIAL])
     values = {}

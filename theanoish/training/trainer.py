@@ -59,7 +59,7 @@ class Trainer:
         self.network.measure_start(windows, self._labels)
 
     def _compile(self, count: int) -> Any:
-        """All that is ever compiled to train: `count` updates, as a function from what the feed brings to the losses."""
+        """All that is compiled to train: `count` updates, as a function from what the feed brings to the losses."""
         inputs = self.network.training_inputs()
         loss = self.network.loss(*inputs)
         updates = descend(self.settings, loss, self.network.parameters, self._memory)
