@@ -28,7 +28,7 @@ class Settings:
     """
 
     frontend: str = _setting("raw", "input: raw samples or log-mel spectrograms", ("raw", "mel"))
-    length: int = _setting(256, "samples of a filter, or of a spectrogram's window (Table 1)", least=1, below=WINDOW_SAMPLES)
+    length: int = _setting(256, "samples of a filter or of a spectrogram's frame", least=1, below=WINDOW_SAMPLES)
     stride: int = _setting(256, "samples between the beginnings of two of them", least=1, below=WINDOW_SAMPLES)
     nonlinearity: str = _setting(
         "relu",

@@ -214,7 +214,11 @@ def test_foreign_files(tmp_path, content):
 
 def test_missing_file_and_folder(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for path, reason in ((tmp_path / "c.pkl", "no such file"), (tmp_path, "not a file"), (tmp_path / "pipe", "not a f")):
+    for path, reason in (
+        (tmp_path / "c.pkl", "no such file"),
+        (tmp_path, "not a file"),
+        (tmp_path / "pipe", "not a f"),
+    ):
         with pytest.raises(InputError, match=f"{path}: {reason}"):
             checkpoint.load(path, CHECKPOINT)
 
@@ -239,9 +243,9 @@ def test_other_kind_and_version(tmp_path):
         ({"update": "20"}, "update"),
         ({"tags": [1, 2, 3]}, "tags"),
         ({"parameters": {"a": 1}}, "parameters"),
-        ({"parameters": {"a": np.zeros(3)}}, "float32"),
+        ({"parameters": {"a": np.zeros(3)}}, "a call"),
         ({"parameters": []}, "parameters"),
-        ({"history": [{"update": 1}]}, "loss"),
+        ({"history": [{"update": 1}]}, "best"),
         ({"history": [3]}, "damaged"),
         ({"history": [make_values()["history"][0] | {"update": 2**70}]}, "update"),
         ({"history": [make_values()["history"][0] | {"loss": 1e300}]}, "loss"),
@@ -264,9 +268,9 @@ def test_damaged_fields_are_named(tmp_path, changes, named):
     [
         ({"settings": {}}, "settings"),
         ({"settings": SETTINGS.as_dict() | {"length": 256, "stride": 256}}, "hidden/weights"),
-        ({"tags": ["one"]}, "1 tags"),
+        ({"tags": ["one"]}, "of 1 tags"),
         ({"tags": ["tag"] * 10**6}, "1000000 tags"),  # found before there is a network of that many
-        ({"parameters": {"a": np.zeros(3, np.float32)}}, "3 tags"),
+        ({"parameters": {"a": np.zeros(3, np.float32)}}, "of 3 tags"),
     ],
 )
 def test_checkpoints_that_contradict_themselves(tmp_path, changes, named):

@@ -3,15 +3,16 @@
 Parameters and constants are float32 arrays by name, as `theanoish.model.network.Network.values` gives them.
 """
 
-import math
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from theanoish.errors import InputError
+from theanoish.errors import InputError, naming
 from theanoish.files import written_whole
+from theanoish.model.network import HIDDEN_UNITS, Network
+from theanoish.settings import Settings
 from theanoish.training import plain_pickle
 
 CHECKPOINT, STATE = "theanoish checkpoint", "theanoish state"
@@ -57,7 +58,7 @@ def save(path: Path, kind: str, values: dict[str, Any]) -> None:
     values : dict
         Exactly the fields of that kind.
     """
-    _check(values, _FIELDS[kind], "file")
+    _check(values, _FIELDS[kind], "the file")
     with written_whole(path) as beside:
         beside.write_bytes(plain_pickle.dump({"format": kind, "version": VERSION, **values}))
 
@@ -84,10 +85,29 @@ def load(path: Path, kind: str) -> dict[str, Any]:
     try:
         values = plain_pickle.load(content)
         del values["format"], values["version"]
-        _check(values, _FIELDS[kind], "file")
+        _check(values, _FIELDS[kind], "the file")
     except Exception as error:  # a damaged pickle raises nearly anything
         raise InputError(f"{path}: a damaged {kind}, or written by another program ({str(error)[:200]})") from error
     return values
+
+
+def load_network(path: Path) -> tuple[dict[str, Any], Network]:
+    """A checkpoint and the network it describes, with its parameters.
+
+    Raises
+    ------
+    InputError
+        If the file is no checkpoint or contradicts itself.
+    """
+    saved = load(path, CHECKPOINT)
+    tags, parameters = len(saved["tags"]), saved["parameters"]
+    with naming(path):
+        weights = parameters.get("output/weights")
+        if weights is None or weights.shape != (HIDDEN_UNITS, tags):  # before there is a network of that many
+            raise InputError(f"its output layer is not one of {tags} tags")
+        network = Network(Settings.from_dict(saved["settings"]), tags)
+        network.set_values(parameters)
+    return saved, network
 
 
 def _check(value: Any, expected: Any, field: str) -> None:
@@ -103,7 +123,7 @@ def _check(value: Any, expected: Any, field: str) -> None:
         if different := sorted(value.keys() ^ expected.keys()):
             raise ValueError(f"{field} {'has' if different[0] in value else 'lacks'} {different[0][:30]!r}")
         for name, inside in expected.items():
-            _check(value[name], inside, name[:30])
+            _check(value[name], inside, f"{name[:30]!r} of {field}")
     else:
         _check_type(value, expected if isinstance(expected, tuple) else (expected,), field)
 
@@ -113,8 +133,9 @@ def _check_type(value: Any, types: tuple[type, ...], field: str) -> None:
     if type(value) is int:
         good = good and abs(value) < 2**63
     elif type(value) is float:
-        good = good and math.isfinite(value) and abs(value) <= np.finfo(np.float32).max
+        good = good and abs(value) < 3.4e38  # as float32 has; false for NaN
     elif type(value) is np.ndarray:
         good = good and value.dtype == np.float32
     if not good:
-        raise ValueError(f"{field} is no proper {' or '.join(t.__name__ for t in types)}")
+        names = " or ".join("float32 array" if t is np.ndarray else t.__name__ for t in types)
+        raise ValueError(f"{field} is no proper {names}")

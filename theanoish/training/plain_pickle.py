@@ -1,8 +1,8 @@
 """A small part of pickle: plain values and float32 arrays, in files that any `pickle.load` reads.
 
-Python's own reader runs what a file tells it to, and even with all classes forbidden a short file can ask it for endless
-time and memory, by values that refer to others. Files are written here without references, and the reader knows no other
-opcodes than theirs: it has nothing to call, and takes time and memory in proportion to the file.
+Python's own reader runs what a file tells it to, and even with all classes forbidden a short file can ask it for
+endless time and memory, by values that refer to others. Files are written here without references, and the reader
+knows no other opcodes than theirs: it has nothing to call, and takes time and memory in proportion to the file.
 """
 
 import io
