@@ -148,10 +148,12 @@ class Run:
         progress.loss_sum, progress.loss_count = 0.0, 0
         if best:  # before the state, which must not know of a checkpoint that is not there
             train = self.dataset.rows("train")
-            values = {"validation_auc": auc, "artists": sorted({self.dataset.artists[row] for row in train})}
+            artists = sorted({self.dataset.artists[row] for row in train} - {""})
+            values = {"validation_auc": auc, "artists": artists}
             checkpoint.save(self.folder / "checkpoint.pkl", checkpoint.CHECKPOINT, self._common() | values)
         write_text(self.folder / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in progress.history))
-        draw_curve(self.folder / "curve.png", self.settings.name, progress.history)
+        title = f"{self.settings.name}, seed {self.settings.seed}, {self.dataset.path.name}"
+        draw_curve(self.folder / "curve.png", title, progress.history)
 
     def _check_alive(self, probabilities: NDArray[np.float32], silent: dict[str, float]) -> None:
         if self._silence.all_alike:
