@@ -40,7 +40,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     backend_help = "what compiles the graphs (default: %(default)s)"
     add("--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help=backend_help)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=positive, metavar="N", help="cells at once (default: one per GPU, or per core)")
+    where.add_argument(
+        "--workers", type=positive, metavar="N", help="cells at once (default: one per GPU, or per core)"
+    )
     where.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
     print_help = "train nothing; print the commands of what is not finished, one line per cell, for another scheduler"
     where.add_argument("--print", action="store_true", help=print_help)

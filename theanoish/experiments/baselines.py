@@ -75,7 +75,9 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
     if shortcuts is None:
         warnings.append("the file has no raw samples: mean, RMS, peak and length were not looked at")
     else:
-        curved = np.stack([shortcuts, StandardScaler().fit(shortcuts[parts["train"]]).transform(shortcuts) ** 2], axis=2)
+        curved = np.stack(
+            [shortcuts, StandardScaler().fit(shortcuts[parts["train"]]).transform(shortcuts) ** 2], axis=2
+        )
         for column, name in enumerate(SHORTCUTS):
             add(name, curved[:, column], _PLAIN_STRENGTH, train_labels)
             warnings += _warnings(rows[-1])
