@@ -169,7 +169,7 @@ class Run:
         values = {
             **self._common(),
             "parameters": self._trainer.network.values(),
-            "velocities": self._trainer.velocities(),
+            "velocities": self._trainer.memory(),
             "losses": {"sum": progress.loss_sum, "count": progress.loss_count},
         }
         checkpoint.save(self.folder / "state.pkl", checkpoint.STATE, values)
@@ -199,7 +199,7 @@ class Run:
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that an earlier run of the same settings saved."""
         self._trainer.network.set_values(state["parameters"])
-        self._trainer.set_velocities(state["velocities"])
+        self._trainer.set_memory(state["velocities"])
         losses = state["losses"]
         self.progress = Progress(state["update"], math.nan, losses["sum"], losses["count"], state["history"])
 
