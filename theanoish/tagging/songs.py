@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
 SHORTEST_HOP = 0.1  # seconds
 SONGS_AHEAD = 3  # read but not yet tagged, per worker: what bounds the memory
 # What a folder's songs end in; some of these no decoder here can read, so that they are named and not passed over.
-SUFFIXES = frozenset(
-    ".aac .aif .aifc .aiff .alac .au .caf .flac .m4a .mka .mp1 .mp2 .mp3 .oga .ogg .opus .rf64 .snd .w64 .wav .wma".split()
+SUFFIXES = {
+    ".aac", ".aif", ".aifc", ".aiff", ".alac", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp1",
+    ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav", ".wma",
+}  # fmt: skip
 )
 
 
 @dataclass(frozen=True)
 class Song:
-    """A song as rows of a representation, or the reason why it cannot be read.
+    """A song as rows of a representation.
 
     Attributes
     ----------
@@ -38,14 +40,19 @@ class Song:
         At 16 kHz, as decoded.
     rows : int16 array (samples,) or float32 array (frames, 128)
         At least a window: a shorter song is followed by silence.
-    reason : str
-        Empty if it can be read.
     """
 
     path: Path
-    samples: int = 0
-    rows: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.int16))
-    reason: str = ""
+    samples: int
+    rows: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that cannot be read, and why."""
+
+    path: Path
+    reason: str
 
 
 def find_songs(paths: Iterable[Path]) -> list[Path]:
@@ -91,8 +98,8 @@ def read_song(path: Path, representation: Representation) -> Song:
     return Song(path, len(samples), rows)
 
 
-def read_songs(paths: Iterable[Path], representation: Representation, workers: int) -> Iterator[Song]:
-    """Read songs in `workers` processes, in the order of `paths`; those that cannot be read come with a reason."""
+def read_songs(paths: Iterable[Path], representation: Representation, workers: int) -> Iterator[Song | Failure]:
+    """Read songs in `workers` processes, in the order of `paths`."""
     unread = deque(paths)
     read = partial(_read_or_explain, representation=representation)
     while unread:
@@ -108,31 +115,35 @@ def read_songs(paths: Iterable[Path], representation: Representation, workers: i
             yield _read_alone(unread.popleft(), representation)
 
 
-def _read_or_explain(path: Path, representation: Representation) -> Song:
+def _read_or_explain(path: Path, representation: Representation) -> Song | Failure:
     try:
         return read_song(path, representation)
     except AudioError as error:
-        return Song(path, reason=error.reason)
+        return Failure(path, error.reason)
 
 
-def _read_alone(path: Path, representation: Representation) -> Song:
+def _read_alone(path: Path, representation: Representation) -> Song | Failure:
     try:
         with spawned_pool(1) as pool:
             return pool.submit(_read_or_explain, path, representation).result()
     except BrokenProcessPool:
-        return Song(path, reason="the process that decodes it dies, perhaps for want of memory")
+        return Failure(path, "the process that decodes it dies, perhaps for want of memory")
 
 
-def window_begins(samples: int, hop: float) -> NDArray[np.int64]:
-    """Where the windows of a song begin, in samples: every `hop` seconds, and a last one that ends with the song.
+def check_hop(hop: float) -> None:
+    """Find before long work that windows `hop` seconds apart would leave parts unheard, or be too many.
 
     Raises
     ------
     InputError
-        If windows `hop` seconds apart would leave parts unheard, or be too many.
+        If `hop` is below 0.1 s or above a window's 3 s.
     """
     if not SHORTEST_HOP <= hop <= WINDOW_SECONDS:
         raise InputError(f"hop is {hop:g} s; it must be from {SHORTEST_HOP:g} s to a window's {WINDOW_SECONDS:g} s")
+
+
+def window_begins(samples: int, hop: float) -> NDArray[np.int64]:
+    """Where the windows of a song begin, in samples: every `hop` seconds, and a last one that ends with the song."""
+    check_hop(hop)
     last = max(0, samples - WINDOW_SAMPLES)
-    step = round(hop * SAMPLE_RATE)
-    return np.append(np.arange(0, last, step), last)
+    return np.append(np.arange(0, last, round(hop * SAMPLE_RATE)), last)

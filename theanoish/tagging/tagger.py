@@ -1,7 +1,7 @@
 """A trained network that tags songs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from theanoish.errors import InputError
 from theanoish.model.compile import DEFAULT_BACKEND, compile_function
 from theanoish.model.network import Network
 from theanoish.representation import SAMPLE_RATE, Representation
-from theanoish.tagging.songs import WINDOW_SECONDS, Song, read_song, window_begins
+from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
 from theanoish.training.prediction import Predictor
 from theanoish.training.run import load_network
@@ -122,7 +122,7 @@ class Tagger:
     @cached_property
     def _hidden_units(self) -> Any:
         variable = self._network.window_variable(self._predictor.windows_a_call)
-        return compile_function([variable], self._network.hidden_units(variable), DEFAULT_BACKEND)
+        return compile_function([variable], self._network.layers(variable)["hidden"], DEFAULT_BACKEND)
 
     def _batches(self, song: Song, begins: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """The windows at `begins`, as many as a compiled call takes; the last are filled up with zeros."""
@@ -133,6 +133,14 @@ class Tagger:
             for window, row in zip(batch, first_rows[first : first + size], strict=False):
                 window[:] = song.rows[row : row + shape[0]]
             yield batch
+
+
+def tag_songs(
+    tagger: Tagger, paths: Iterable[Path], hop: float = WINDOW_SECONDS, workers: int = 1
+) -> Iterator[Taggram | Failure]:
+    """The taggrams of songs, in their order, while `workers` processes decode those to come."""
+    for song in read_songs(paths, tagger.representation, workers):
+        yield song if isinstance(song, Failure) else tagger.listen(song, hop)
 
 
 def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:

@@ -78,3 +78,10 @@ def clock(seconds: float) -> str:
     """Seconds as m:ss, or h:mm:ss from an hour on."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def tick_seconds(seconds: float, most: int) -> list[float]:
+    """Round moments to mark on an axis of `seconds`, at most `most` and the beginning."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if seconds / step <= most), 3600 * (1 + int(seconds / 3600 / most)))
+    return [float(tick) for tick in range(0, int(seconds) + 1, step)]
