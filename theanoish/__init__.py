@@ -35,8 +35,12 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     >>> model = theanoish.load("checkpoint.pkl")
     >>> model.tags
     ['low', 'middle', 'high', 'loud']
-    >>> list(model.tag("song.wav"))  # the likeliest first
-    ['high', 'loud', 'low', 'middle']
+    >>> for tag, probability in model.tag("song.wav").items():  # the likeliest first
+    ...     print(f"{probability:.2f} {tag}")
+    0.60 high
+    0.40 loud
+    0.20 low
+    0.10 middle
     >>> windows = model.windows("song.wav", hop=1.5)
     >>> windows.begins, windows.probabilities.shape
     (array([0. , 1.5, 3. , 4. ]), (4, 4))

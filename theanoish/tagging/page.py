@@ -53,17 +53,16 @@ def write_page(path: Path, taggram: Taggram, network: str) -> None:
         "type": kind,
     }
     script = _text("page.js")
-    ticks = [(tick, 100 * tick / taggram.seconds) for tick in tick_seconds(taggram.seconds, 6)]
+    ticks = tick_seconds(taggram.seconds, 6)
     values = {
         "title": escape(taggram.name),
-        "about": f"{clock(taggram.seconds)}, {_summary(taggram)}",
+        "about": f"{clock(taggram.seconds)} · {_summary(taggram)}",
         "seconds": f"{taggram.seconds:.3f}",
         "length": clock(taggram.seconds),
         "count": str(len(taggram.tags)),
         "top": f"{top:.2f}",
         "legend": "".join(f'<rect class="c{i}" x="{i}" width="1" height="1"/>' for i in range(STEPS)),
-        "axis": "".join(f'<text x="{x:.3f}%" y="1em">{clock(tick)}</text>' for tick, x in ticks),
-        "grid": "<svg>" + "".join(f'<line x1="{x:.3f}%" x2="{x:.3f}%" y2="100%"/>' for _, x in ticks[1:]) + "</svg>",
+        "axis": "".join(_tick(clock(tick), 100 * tick / taggram.seconds) for tick in ticks),
         "rows": "\n".join(_row(taggram, int(column), top) for column in taggram.order),
         "network": escape(f"Mean probabilities over windows of 3 s by {network}."),
         "data": json.dumps(data).replace("<", "\\u003c"),
@@ -110,7 +109,13 @@ def _digest(text: str) -> str:
 
 def _summary(taggram: Taggram) -> str:
     best = taggram.order[:NAMED]
-    return ", ".join(f"<b>{escape(taggram.tags[column])}</b> {taggram.means[column]:.2f}" for column in best)
+    tags = (f"<b>{escape(taggram.tags[column])}</b> {taggram.means[column]:.2f}" for column in best)
+    return ", ".join(f"<span>{tag}</span>" for tag in tags)
+
+
+def _tick(text: str, percent: float) -> str:
+    x = f"{percent:.3f}%"
+    return f'<text x="{x}" y="1em">{text}</text><line x1="{x}" x2="{x}" y1="82%" y2="100%"/>'
 
 
 def _row(taggram: Taggram, column: int, top: float) -> str:

@@ -1,5 +1,6 @@
 """The tags of a song over time as a picture."""
 
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def check_format(path: Path) -> None:
 
 
 def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
-    """Draw a row per tag, the strongest at the top, with its mean probability, over the time of the song.
+    """Draw a row per tag, the likeliest at the top, with its mean probability, over the time of the song.
+
+    Tags that are nowhere likely enough to show a colour are named in a note below.
 
     Parameters
     ----------
@@ -39,11 +42,16 @@ def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
     about : str
         A line below the title.
     """
-    rows, columns = len(taggram.tags), taggram.order
-    height = 1.2 + 0.19 * rows
-    figure = Figure(figsize=(10, height), dpi=150)
-    axes = figure.add_axes((0.13, 0.5 / height, 0.79, 1 - 1.2 / height))
     top = scale_of(float(taggram.probabilities.max()))
+    seen = taggram.probabilities.max(axis=0) >= top / STEPS
+    columns = [column for column in taggram.order if seen[column]] or taggram.order[:1]
+    unseen = ", ".join(taggram.tags[column] for column in taggram.order if column not in columns)
+    note = textwrap.wrap(f"Never above {top / STEPS:.2f}: {unseen}.", 150) if unseen else []
+    rows = len(columns)
+    below = 0.45 + 0.13 * len(note)  # inches
+    height = 0.75 + 0.19 * rows + below
+    figure = Figure(figsize=(10, height), dpi=150)
+    axes = figure.add_axes((0.13, below / height, 0.79, 0.19 * rows / height))
     colours = LinearSegmentedColormap.from_list("probability", ON_LIGHT, STEPS)
     edges = [*range(rows + 1)]
     mesh = axes.pcolormesh(taggram.edges, edges, taggram.probabilities[:, columns].T, cmap=colours, vmin=0, vmax=top)
@@ -60,6 +68,7 @@ def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
         mean = f"{taggram.means[column]:.2f}"
         axes.annotate(mean, (1.006, row + 0.5), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=GREY)
     axes.annotate("mean", (1.006, 1), (0, 4), "axes fraction", "offset points", fontsize=7, color=GREY, va="bottom")
+    figure.text(0.13, (below - 0.4) / height, "\n".join(note), fontsize=7, color=GREY, va="top", parse_math=False)
     figure.text(0.13, 1 - 0.3 / height, taggram.name, fontsize=13, weight="bold", color=INK, parse_math=False)
     figure.text(0.13, 1 - 0.52 / height, about, fontsize=8, color=GREY, parse_math=False)
     bar = figure.colorbar(
@@ -68,6 +77,7 @@ def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
     bar.set_ticks([0, top], labels=["0", f"{top:.2f}"], fontsize=7)
     bar.ax.tick_params(length=0, colors=GREY, pad=2)
     bar.outline.set_visible(False)
+    figure.text(0.76, 1 - 0.36 / height, "probability", fontsize=7, color=GREY, ha="right")
     with written_whole(path) as beside, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # names in scripts that the font lacks show as boxes
         figure.savefig(beside, format=path.suffix[1:].lower())

@@ -26,7 +26,6 @@ SUFFIXES = {
     ".aac", ".aif", ".aifc", ".aiff", ".alac", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp1",
     ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav", ".wma",
 }  # fmt: skip
-)
 
 
 @dataclass(frozen=True)
