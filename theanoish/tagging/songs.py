@@ -92,7 +92,8 @@ def read_song(path: Path, representation: Representation) -> Song:
     samples = decode(path)
     if len(samples) == 0:
         raise AudioError(path, "holds no sound")
-    padded = np.pad(samples, (0, max(0, WINDOW_SAMPLES - len(samples))))
+    missing = max(0, WINDOW_SAMPLES - len(samples))
+    padded = np.pad(samples, (0, missing)) if missing else samples
     rows = padded if representation.is_raw else log_mel(padded, representation.length, representation.stride)
     return Song(path, len(samples), rows)
 
