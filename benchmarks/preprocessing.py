@@ -21,9 +21,9 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from theanoish.data.audio import decode
-from theanoish.data.mel import COMPRESSION, LENGTHS_AND_STRIDES, fft_length, log_mels
+from theanoish.data.mel import fft_length, log_mels
 from theanoish.errors import InputError
-from theanoish.settings import MEL_CHANNELS, SAMPLE_RATE
+from theanoish.representation import COMPRESSION, LENGTHS_AND_STRIDES, MEL_CHANNELS, SAMPLE_RATE
 
 Shapes = Sequence[tuple[int, int]]
 TASKS: dict[str, Shapes] = {"mel 256/256": ((256, 256),), "all five of Table 1": LENGTHS_AND_STRIDES}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from theanoish.settings import MEL_CHANNELS, Settings
 
@@ -30,7 +31,7 @@ def write_dataset(path: Path, networks: list[Settings], clips: int = 40) -> None
             file[f"clips/{name}"] = [f"{name} {i}" for i in range(clips)]
         file["clips/split"] = ["train"] * clips
         for settings in {settings.representation: settings for settings in networks}.values():
-            _write_representation(file.create_group(settings.representation), settings, clips)
+            _write_representation(file.create_group(settings.representation.name), settings, clips)
 
 
 def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> None:
@@ -44,3 +45,9 @@ def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> 
     group["values"] = values
     group["start"] = np.arange(clips) * count
     group["count"] = np.full(clips, count)
+
+
+def with_top_layer(values: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """A network's values with weights in its top layer, which starts at 0: else most first gradients would be 0."""
+    shape = values["output/weights"].shape
+    return values | {"output/weights": np.random.default_rng(2).normal(0, 0.1, shape).astype(np.float32)}

@@ -20,7 +20,7 @@ def test_defaults_are_the_papers():
 def test_frames_of_table_1(length, stride, frames):
     settings = Settings(frontend="mel", length=length, stride=stride)
     assert settings.frames == frames
-    assert settings.representation == f"mel_{length}_{stride}"
+    assert settings.representation.name == f"mel_{length}_{stride}"
     last = (frames - 1) * stride + length
     assert last <= 48_000 < last + stride
 
@@ -71,10 +71,9 @@ def test_shortest_window_with_an_output():
         Settings(frontend="mel", length=48_000 - 34 * 1000, stride=1000)
 
 
-def test_default_learning_rate_allows_for_momentum():
-    assert Settings(frontend="mel").learning_rate == 0.05
-    assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.005
-    assert Settings(momentum=0.5).learning_rate == 0.5
+def test_default_learning_rate_is_one_for_all_networks():
+    assert Settings(frontend="mel").learning_rate == Settings(nonlinearity="log-square").learning_rate == 0.1
+    assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.01
     assert Settings(momentum=0.5, learning_rate=0.2).learning_rate == 0.2
 
 

@@ -4,11 +4,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_type_hints
 
 from theanoish.errors import InputError
+from theanoish.representation import MEL_CHANNELS, RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation  # noqa: F401
 
-SAMPLE_RATE = 16_000
-WINDOW_SAMPLES = 48_000  # "about 3 seconds" (section 4.1)
-MEL_CHANNELS = 128
 STRIDED_FILTERS = 128
+LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
 
 CHOICES = {
     "frontend": ("raw", "mel"),
@@ -39,7 +38,8 @@ class Settings:
     minibatch, updates : int
         Windows an update, and updates in all (section 4.1).
     learning_rate : float
-        Of stochastic gradient descent; by default what a search found for the network, times 1 - `momentum`.
+        Of stochastic gradient descent; by default 0.1 for every network, times 1 - `momentum`: momentum m adds each
+        step up to 1 / (1 - m) times its size in the long run.
     momentum : float
         Above 0, in Nesterov's form.
     seed : int
@@ -76,7 +76,7 @@ class Settings:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
         if by_network:
-            object.__setattr__(self, "learning_rate", default_learning_rate(self))
+            object.__setattr__(self, "learning_rate", round(LEARNING_RATE * (1 - self.momentum), 12))
         _require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0 and finite")
         _require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
         _require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
@@ -120,9 +120,9 @@ class Settings:
         return self.frames_of(WINDOW_SAMPLES)
 
     @property
-    def representation(self) -> str:
-        """Name of the group of the HDF5 file that holds the input."""
-        return "raw" if self.frontend == "raw" else f"mel_{self.length}_{self.stride}"
+    def representation(self) -> Representation:
+        """What the network is fed."""
+        return RAW if self.frontend == "raw" else Representation(self.length, self.stride)
 
     @property
     def name(self) -> str:
@@ -154,16 +154,6 @@ class Settings:
 
 
 TYPES = get_type_hints(Settings)
-
-
-def default_learning_rate(settings: Settings) -> float:
-    """The learning rate that a search on validation data found for such a network (README, "Learning rates").
-
-    Raw audio is quiet, spectrograms and logarithms are not, and the gradient grows with the input. Momentum m adds each
-    step up to 1 / (1 - m) times its size in the long run, so the rate is that much lower with it.
-    """
-    raw = 1.0 if settings.nonlinearity == "relu" else 0.01
-    return round((raw if settings.frontend == "raw" else 0.05) * (1 - settings.momentum), 12)
 
 
 def _require(condition: bool, name: str, value: object, what: str) -> None:

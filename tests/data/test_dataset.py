@@ -37,7 +37,7 @@ def test_tables(path):
 def test_windows_are_slices_of_their_clips(path, settings):
     rows = np.array([3, 20, 7, 12])
     windows = Dataset(path).windows(settings, rows)
-    counts = [len(clip_of(path, settings.representation, row)) for row in rows]
+    counts = [len(clip_of(path, settings.representation.name, row)) for row in rows]
     assert windows.counts.tolist() == counts
     np.testing.assert_array_equal(windows.choices, np.array(counts) - frames_of(settings) + 1)
     chosen = np.array([2, 0, 3, 1, 1, 0])
@@ -46,7 +46,7 @@ def test_windows_are_slices_of_their_clips(path, settings):
     into = np.zeros((6, *windows.shape), windows.dtype)
     windows.read(chosen, offsets, into)
     for window, clip, offset in zip(into, chosen, offsets, strict=True):
-        expected = clip_of(path, settings.representation, rows[clip])[offset : offset + frames_of(settings)]
+        expected = clip_of(path, settings.representation.name, rows[clip])[offset : offset + frames_of(settings)]
         np.testing.assert_array_equal(window, expected)
 
 
@@ -71,10 +71,10 @@ def test_nine_windows_in_a_clip_of_magnatagatune(tmp_path, length, stride):
     frames = (465_984 - length) // stride + 1
     with h5py.File(path, "w") as file:
         file.attrs["sample_rate"] = 16_000
-        group = file.create_group(settings.representation)
+        group = file.create_group(settings.representation.name)
         group.create_dataset("values", (frames, 128), np.float32)[-1:] = 0
         group["start"], group["count"] = np.array([0]), np.array([frames])
-    assert Windows(path, settings.representation, settings, np.array([0])).consecutive.tolist() == [9]
+    assert Windows(path, settings.representation, True, np.array([0])).consecutive.tolist() == [9]
 
 
 def test_training_windows_of_both_kinds(path):
@@ -91,7 +91,7 @@ def test_whole_clips_are_padded_with_zeros(path, settings):
     rows = np.arange(5, 9)
     clips = Dataset(path).windows(settings, rows).read_whole_clips()
     for clip, row in zip(clips, rows, strict=True):
-        expected = clip_of(path, settings.representation, row)
+        expected = clip_of(path, settings.representation.name, row)
         np.testing.assert_array_equal(clip[: len(expected)], expected)
         assert not clip[len(expected) :].any()
 

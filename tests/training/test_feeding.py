@@ -34,11 +34,11 @@ def test_blocks_hold_the_windows_drawn(dataset, frontend, windows):
     seen = 0
     for block, (values, labels) in zip(BLOCKS, feed.blocks(BLOCKS), strict=True):
         assert len(values) == len(labels) == len(block)
-        clips, chosen = draw_examples(choices, settings.seed, seen * 3, len(block) * 3)
+        clips, chosen = draw_examples(choices, settings.seed, seen * 3, len(block) * 3, 3)
         size = values.shape[2]
         for i, (clip, window) in enumerate(zip(clips, chosen, strict=True)):
             begin = window if windows == "random" else window * 48_000 // hop
-            expected = clip_of(dataset.path, settings.representation, rows[clip])[begin : begin + size]
+            expected = clip_of(dataset.path, settings.representation.name, rows[clip])[begin : begin + size]
             np.testing.assert_array_equal(values[i // 3, i % 3], expected)
             np.testing.assert_array_equal(labels[i // 3, i % 3], dataset.labels[rows[clip]])
         seen += len(block)

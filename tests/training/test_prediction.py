@@ -19,7 +19,7 @@ def dataset(tmp_path_factory):
 
 def expected_of(dataset, settings, network, row):
     """Mean over the consecutive windows of a clip, one by one."""
-    clip = clip_of(dataset.path, settings.representation, row)
+    clip = clip_of(dataset.path, settings.representation.name, row)
     hop = 1 if settings.frontend == "raw" else settings.stride
     size = 48_000 if settings.frontend == "raw" else settings.frames
     begins = [k * 48_000 // hop for k in range(len(clip_of(dataset.path, "raw", row)) // 48_000)]

@@ -25,13 +25,13 @@ from threadpoolctl import threadpool_limits
 
 from theanoish.data.clip_job import Job, Result, do_job
 from theanoish.data.journal import Journal
-from theanoish.data.mel import COMPRESSION, fft_length
+from theanoish.data.mel import fft_length
 from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, left_out_after_reading, make_plan, versions
 from theanoish.data.storage import RAW, frames_of, length_and_stride, make_skeleton, row_bytes, write_table
 from theanoish.errors import InputError
 from theanoish.files import check_creatable, sync_to_disk
 from theanoish.interrupt import StopRequest
-from theanoish.settings import MEL_CHANNELS, SAMPLE_RATE, WINDOW_SAMPLES
+from theanoish.representation import COMPRESSION, MEL_CHANNELS, SAMPLE_RATE, WINDOW_SAMPLES
 
 USUAL_SAMPLES = 465_984  # of every readable clip of MagnaTagATune
 ABOUT = (

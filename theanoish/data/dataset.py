@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError
-from theanoish.settings import MEL_CHANNELS, SAMPLE_RATE, WINDOW_SAMPLES, Settings
+from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
+from theanoish.settings import Settings
 
 SPLITS = ("train", "validation", "test")
 
@@ -110,7 +111,7 @@ class Dataset:
         InputError
             Where the file lacks the representation, or it is damaged.
         """
-        name = settings.representation
+        name = settings.representation.name
         if name not in self.representations:
             raise InputError(
                 f"{self.path}: has no '{name}', only {', '.join(self.representations)}; "
@@ -118,7 +119,7 @@ class Dataset:
                 f"{' '.join([*self.representations, name])}"
             )
         try:
-            return Windows(self.path, name, settings, rows)
+            return Windows(self.path, settings.representation, settings.windows == "random", rows)
         except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(f"{self.path}: '{name}' cannot be read ({error}); build the file again") from error
 
@@ -136,19 +137,17 @@ class Windows:
         Samples or frames of each clip.
     """
 
-    def __init__(self, path: Path, name: str, settings: Settings, rows: NDArray[np.int64]) -> None:
-        raw = settings.frontend == "raw"
-        self.dtype = np.dtype(np.int16 if raw else np.float32)
-        self.shape = (WINDOW_SAMPLES,) if raw else (settings.frames, MEL_CHANNELS)
-        self._hop = 1 if raw else settings.stride
-        self._random = settings.windows == "random"
+    def __init__(self, path: Path, representation: Representation, random: bool, rows: NDArray[np.int64]) -> None:
+        self.dtype, self.shape = representation.dtype, representation.window_shape
+        self._hop, self._random = representation.stride, random
         with h5py.File(path, "r") as file:
-            values = file[f"{name}/values"]
-            self._starts: NDArray[np.int64] = file[f"{name}/start"][:][rows]
-            self.counts: NDArray[np.int64] = file[f"{name}/count"][:][rows]
+            group = file[representation.name]
+            values = group["values"]
+            self._starts: NDArray[np.int64] = group["start"][:][rows]
+            self.counts: NDArray[np.int64] = group["count"][:][rows]
             self._offset = values.id.get_offset()
             self._check(values, int(file.attrs["sample_rate"]))
-        self._row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:]))
+        self._row_bytes = representation.row_bytes
         self._file = path.open("rb", buffering=0)
 
     def _check(self, values: h5py.Dataset, sample_rate: int) -> None:

@@ -13,12 +13,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from theanoish.settings import MEL_CHANNELS, SAMPLE_RATE
+from theanoish.mel_scale import mel_filters
+from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS
 
-COMPRESSION = 10_000
-LENGTHS_AND_STRIDES = ((1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256))  # Table 1
 SHORTEST_FFT = 1024  # at 256 points 13 of the 128 filters lie between two bins and would be empty
-FULL_SCALE = 32_768
 BANDS = 4
 FRAMES_AT_A_TIME = 64  # keeps a block's spectra in the processor's cache
 
@@ -94,15 +92,6 @@ def fft_length(length: int) -> int:
     return max(SHORTEST_FFT, length)
 
 
-def mel_filters(points: int) -> NDArray[np.float64]:
-    """Triangular filters on Slaney's mel scale, each of unit area in Hz, shape (128, points // 2 + 1)."""
-    bins = np.fft.rfftfreq(points, 1 / SAMPLE_RATE)
-    edges = _mel_to_hz(np.linspace(0, _hz_to_mel(SAMPLE_RATE / 2), MEL_CHANNELS + 2))
-    low, centre, high = (edges[i : MEL_CHANNELS + i, None] for i in range(3))
-    triangles = np.maximum(0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
-    return np.asarray(triangles * 2 / (high - low))
-
-
 def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Power spectra (frames, bins) of frames (frames, points)."""
     spectra = scipy.fft.rfft(frames)
@@ -126,14 +115,3 @@ def _bands(filters: NDArray[np.float64]) -> list[tuple[slice, slice, NDArray[np.
         bins, rows = slice(int(used[0]), int(used[-1]) + 1), slice(int(group[0]), int(group[-1]) + 1)
         bands.append((bins, rows, np.ascontiguousarray(filters[rows, bins].T, np.float32)))
     return bands
-
-
-def _hz_to_mel(frequency: float) -> float:
-    """Slaney's scale: linear below 1000 Hz, where 15 mel are reached, then 27 mel for every factor of 6.4."""
-    if frequency < 1000:
-        return frequency * 3 / 200
-    return 15 + 27 * float(np.log(frequency / 1000) / np.log(6.4))
-
-
-def _mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))

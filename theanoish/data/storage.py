@@ -12,9 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theanoish.data.mel import LENGTHS_AND_STRIDES
 from theanoish.files import sync_to_disk
-from theanoish.settings import MEL_CHANNELS
+from theanoish.representation import LENGTHS_AND_STRIDES, MEL_CHANNELS
 
 RAW = "raw"
 REPRESENTATIONS = (RAW, *(f"mel_{length}_{stride}" for length, stride in LENGTHS_AND_STRIDES))

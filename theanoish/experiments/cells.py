@@ -171,7 +171,7 @@ def check(jobs: list[Job], dataset: Dataset) -> None:
     """
     for split in ("train", "validation", "test"):
         dataset.rows(split)
-    missing = sorted({job.settings.representation for job in jobs} - set(dataset.representations))
+    missing = sorted({job.settings.representation.name for job in jobs} - set(dataset.representations))
     if missing:
         raise InputError(
             f"{dataset.path}: has no {', '.join(missing)}; build all that the tables need with "

@@ -8,7 +8,9 @@ import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.compile.mode import get_mode
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.model.descent import Updates
@@ -71,15 +73,17 @@ def repeat(
     updates : dict
         The shared variables after the last update.
     """
+    held = [v for v in graph_inputs([loss, *updates.values()]) if isinstance(v, SharedVariable)]
+    constants = [v for v in dict.fromkeys(held) if v not in updates]
     blocks = [pt.tensor(f"{v.name}_block", shape=(count, *v.type.shape), dtype=v.type.dtype) for v in inputs]
     shared = list(updates)
 
     def update(*arguments: TensorVariable) -> list[TensorVariable]:
-        replacements = dict(zip([*inputs, *shared], arguments, strict=True))
+        replacements = dict(zip([*inputs, *shared, *constants], arguments, strict=True))
         return clone_replace([loss, *updates.values()], replacements)
 
     losses, *histories = pytensor.scan(
-        update, sequences=blocks, outputs_info=[None, *shared], strict=True, return_updates=False
+        update, blocks, outputs_info=[None, *shared], non_sequences=constants, strict=True, return_updates=False
     )
     return blocks, losses, {variable: history[-1] for variable, history in zip(shared, histories, strict=True)}
 

@@ -20,15 +20,11 @@ from theanoish.model.operations import (
     relu,
     strided_convolve,
 )
+from theanoish.model.start import centre_and_spread, initial_parameters, log_odds, loudness
 from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS, WINDOW_SAMPLES
 from theanoish.settings import STRIDED_FILTERS, Settings
 
 FILTERS, WIDTH, POOL, HIDDEN_UNITS = 32, 8, 4, 100
-RELU_BIAS = 0.01  # small and positive, so that no unit starts out dead
-# Spectrograms are large and positive, so that the logits would start several units from 0; what brings them back kills
-# units, and under dropout all of them. Logits of raw audio start near 0 by themselves.
-MEL_OUTPUT_SCALE = 0.1
-_INITIAL = 0  # stream of the seed that the initial parameters come from
 
 # What follows the strided convolution, by pooling (Table 3) and nonlinearity (Table 2), for pools of `size` filters.
 AFTER_STRIDED: dict[tuple[str, str], Callable[[TensorVariable, int], TensorVariable]] = {
@@ -55,8 +51,13 @@ class Network:
         Shape of each layer's output for one window, from the windows to the tags: (time, channels) or (units,).
     parameters : dict of str to shared variable
         By layer and name, in the order of the layers: "strided/filters", "strided/bias", "convolution1/filters", ...
-    droppable : int
-        Units of a window that dropout may drop: the inputs of both dense layers.
+    constants : dict of str to shared variable
+        What `measure_start` measures and training leaves as it is: "start/centre" (channels,), "start/spread" (1,) and,
+        for raw audio, "start/loudness" (1,).
+    channels : int
+        Of the first convolution's input.
+    flat, droppable : int
+        Inputs of the first dense layer, and of both: the units of a window that dropout may drop.
 
     Raises
     ------
@@ -69,11 +70,34 @@ class Network:
             raise InputError(f"no network has pooling {settings.pooling} and nonlinearity {settings.nonlinearity}")
         self.settings = settings
         self.shapes = _shapes(settings, tags)
+        self.channels = MEL_CHANNELS if settings.frontend == "mel" else STRIDED_FILTERS // settings.pool_size
         self.flat = int(np.prod(self.shapes["pool2"]))
         self.droppable = self.flat + HIDDEN_UNITS
-        self.parameters = {
-            name: pytensor.shared(value, name=name, shape=value.shape)
-            for name, value in _initial_values(settings, self.shapes).items()
+        self.parameters = _shared(initial_parameters(settings, self._parameter_shapes()))
+        self.constants = _shared(
+            {"start/centre": np.zeros(self.channels, np.float32), "start/spread": np.ones(1, np.float32)}
+        )
+        if settings.frontend == "raw":
+            self.constants |= _shared({"start/loudness": np.ones(1, np.float32)})
+
+    def _parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of each parameter, in memory: filters are (width, filters, channels) there."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.settings.frontend == "raw":
+            shapes["strided/filters"], shapes["strided/bias"] = (
+                (STRIDED_FILTERS, self.settings.length),
+                (STRIDED_FILTERS,),
+            )
+        (tags,) = self.shapes["output"]
+        return shapes | {
+            "convolution1/filters": (WIDTH, FILTERS, self.channels),
+            "convolution1/bias": (FILTERS,),
+            "convolution2/filters": (WIDTH, FILTERS, FILTERS),
+            "convolution2/bias": (FILTERS,),
+            "hidden/weights": (self.flat, HIDDEN_UNITS),
+            "hidden/bias": (HIDDEN_UNITS,),
+            "output/weights": (HIDDEN_UNITS, tags),
+            "output/bias": (tags,),
         }
 
     def window_variable(self, minibatch: int) -> TensorVariable:
@@ -98,14 +122,9 @@ class Network:
         With `masks` the dense layers are under dropout.
         """
         p, settings, layer = self.parameters, self.settings, {}
-        maps = windows
-        if settings.frontend == "raw":
-            signal = windows.astype("float32") * np.float32(1 / FULL_SCALE)
-            maps = strided_convolve(signal, p["strided/filters"], p["strided/bias"], settings.stride)
-            maps = AFTER_STRIDED[settings.pooling, settings.nonlinearity](maps, settings.pool_size)
-            layer["strided"] = maps
-        maps = convolve(maps, p["convolution1/filters"])
-        maps = layer["pool1"] = rectified_max_pool(maps, p["convolution1/bias"], size=POOL)
+        maps = layer["front end"] = self._front_end(windows)
+        filters, bias = self._on_size_one(p["convolution1/filters"], p["convolution1/bias"])
+        maps = layer["pool1"] = rectified_max_pool(convolve(maps, filters), bias, size=POOL)
         maps = convolve(maps, p["convolution2/filters"])
         maps = layer["pool2"] = rectified_max_pool(maps, p["convolution2/bias"], size=POOL)
         units = maps.reshape((windows.type.shape[0], self.flat))
@@ -117,9 +136,53 @@ class Network:
         layer["output"] = units.dot(p["output/weights"]) + p["output/bias"]
         return layer
 
+    def _front_end(self, windows: TensorVariable) -> TensorVariable:
+        """The spectrogram, or what stands for it: float32 (minibatch, frames, channels)."""
+        p, settings = self.parameters, self.settings
+        if settings.frontend == "mel":
+            return windows
+        signal = windows.astype("float32") * (np.float32(1 / FULL_SCALE) / self.constants["start/loudness"])
+        maps = strided_convolve(signal, p["strided/filters"], p["strided/bias"], settings.stride)
+        return AFTER_STRIDED[settings.pooling, settings.nonlinearity](maps, settings.pool_size)
+
+    def _on_size_one(self, filters: TensorVariable, bias: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
+        """Filters and bias that give for maps h what the given ones give for (h - centre) / spread, at less work."""
+        filters = filters / self.constants["start/spread"]
+        return filters, bias - (filters * self.constants["start/centre"]).sum(axis=(0, 2))
+
+    def measure_start(self, windows: NDArray[Any], labels: NDArray[np.uint8]) -> None:
+        """Measure what the network starts from (`theanoish.model.start`): the constants, and the top layer's bias.
+
+        Parameters
+        ----------
+        windows : int16 (windows, 48000) or float32 (windows, frames, 128) array
+            Of the training split.
+        labels : uint8 array (clips, tags)
+            Of the whole training split.
+        """
+        if self.settings.frontend == "raw":
+            self.constants["start/loudness"].set_value(loudness(windows))
+        variable = self.window_variable(len(windows))
+        centre, spread = centre_and_spread(windows, variable, self._front_end(variable))
+        self.constants["start/centre"].set_value(centre)
+        self.constants["start/spread"].set_value(spread)
+        self.parameters["output/bias"].set_value(log_odds(labels))
+
+    def rectified(self, windows: TensorVariable) -> dict[str, TensorVariable]:
+        """Outputs, (minibatch, ..., units), of the layers that end in a rectifier, whose units can fall silent."""
+        layer, settings = self.layers(windows), self.settings
+        outputs = {"convolution1": layer["pool1"], "convolution2": layer["pool2"], "hidden": layer["hidden"]}
+        if settings.frontend == "raw" and settings.pooling == "none" and settings.nonlinearity == "relu":
+            outputs = {"strided": layer["front end"], **outputs}
+        return outputs
+
     def logits(self, windows: TensorVariable, masks: TensorVariable | None = None) -> TensorVariable:
         """What the sigmoid of the top layer takes, float32 (minibatch, tags)."""
         return self.layers(windows, masks)["output"]
+
+    def hidden_units(self, windows: TensorVariable) -> TensorVariable:
+        """The penultimate layer, float32 (minibatch, 100)."""
+        return self.layers(windows)["hidden"]
 
     def probabilities(self, windows: TensorVariable) -> TensorVariable:
         """Probability of each tag, float32 (minibatch, tags)."""
@@ -135,18 +198,22 @@ class Network:
         return loss
 
     def values(self) -> dict[str, NDArray[np.float32]]:
-        """The parameters' values by name, in the layout of files: filters as (filters, channels, width)."""
-        return {name: to_file(shared.get_value()) for name, shared in self.parameters.items()}
+        """Parameters and constants by name, in the layout of files: filters as (filters, channels, width)."""
+        return {name: to_file(shared.get_value()) for name, shared in (self.parameters | self.constants).items()}
 
     def set_values(self, values: dict[str, NDArray[np.float32]]) -> None:
-        """Give the parameters the values that `values` returned.
+        """Give parameters and constants the values that `values` returned.
 
         Raises
         ------
         InputError
             If a name, shape or dtype is another.
         """
-        set_all(self.parameters, values, "parameters")
+        set_all(self.parameters | self.constants, values, "parameters")
+
+
+def _shared(values: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    return {name: pytensor.shared(value, name=name, shape=value.shape) for name, value in values.items()}
 
 
 def to_file(value: Any) -> NDArray[np.float32]:
@@ -193,31 +260,3 @@ def _shapes(settings: Settings, tags: int) -> dict[str, tuple[int, ...]]:
         time = pooled_length(time - WIDTH + 1, POOL)
         shapes[f"pool{number}"] = (time, FILTERS)
     return shapes | {"hidden": (HIDDEN_UNITS,), "output": (tags,)}
-
-
-def _initial_values(settings: Settings, shapes: dict[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """Weights from N(0, 2 / fan-in), after He et al. (2015); biases before rectifiers small and positive."""
-    generator = np.random.default_rng([settings.seed, _INITIAL])
-
-    def normal(shape: tuple[int, ...], fan_in: int, scale: float = 1.0) -> NDArray[np.float32]:
-        return (generator.standard_normal(shape) * np.sqrt(2.0 / fan_in) * scale).astype(np.float32)
-
-    def bias(units: int, value: float = RELU_BIAS) -> NDArray[np.float32]:
-        return np.full(units, value, np.float32)
-
-    values = {}
-    if settings.frontend == "raw":
-        values["strided/filters"] = normal((STRIDED_FILTERS, settings.length), settings.length)
-        values["strided/bias"] = bias(STRIDED_FILTERS)
-    channels = shapes[list(shapes)[list(shapes).index("convolution1") - 1]][1]
-    for number in (1, 2):
-        values[f"convolution{number}/filters"] = normal((WIDTH, FILTERS, channels), channels * WIDTH)
-        values[f"convolution{number}/bias"] = bias(FILTERS)
-        channels = FILTERS
-    flat, (tags,) = int(np.prod(shapes["pool2"])), shapes["output"]
-    values["hidden/weights"] = normal((flat, HIDDEN_UNITS), flat)
-    values["hidden/bias"] = bias(HIDDEN_UNITS)
-    scale = MEL_OUTPUT_SCALE if settings.frontend == "mel" else 1.0
-    values["output/weights"] = normal((HIDDEN_UNITS, tags), HIDDEN_UNITS, scale)
-    values["output/bias"] = bias(tags, 0.0)
-    return values

@@ -53,8 +53,8 @@ def strided_convolve(
 
     The layer that stands for the spectrogram (section 4.2, Fig. 1b). The signal is cut into blocks of `stride` samples;
     a frame is ``length / stride`` neighbouring blocks side by side, and the convolution is one matrix product of all
-    frames with all filters. Without overlap that copies nothing. The filters are rows, since XLA computes their gradient
-    a quarter faster than that of columns.
+    frames with all filters. Without overlap that copies nothing. The filters are rows, since XLA computes their
+    gradient a quarter faster than that of columns.
     """
     (minibatch, samples), (units, length) = signal.type.shape, filters.type.shape
     frames, overlap = (samples - length) // stride + 1, length // stride

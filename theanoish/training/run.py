@@ -196,6 +196,10 @@ class Run:
             }
             beside.write_text(json.dumps(values, indent=2) + "\n")
 
+    def measure_start(self) -> None:
+        """Measure what the network starts from; a resumed run has it in its state."""
+        self._trainer.measure_start()
+
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that an earlier run of the same settings saved."""
         self._trainer.network.set_values(state["parameters"])
@@ -215,6 +219,7 @@ def start_run(folder: Path, settings: Settings, dataset: Dataset, backend: str) 
     if (folder / "settings.json").exists():
         raise InputError(f"{folder}: holds a run already; continue it with --resume {folder}, or choose another --run")
     run = Run(folder, settings, dataset, backend)
+    run.measure_start()
     folder.mkdir(parents=True, exist_ok=True)
     run.write_settings()
     return run
@@ -284,6 +289,7 @@ def _restart_run(folder: Path, data: Path | None, updates: int | None) -> Run:
     if updates is not None:
         settings = replace(settings, updates=updates)
     run = Run(folder, settings, Dataset(data or saved_data), backend)
+    run.measure_start()
     run.write_settings()
     return run
 

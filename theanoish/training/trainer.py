@@ -10,8 +10,9 @@ from theanoish.data.dataset import Dataset
 from theanoish.model.compile import compile_function, free_device_memory, repeat
 from theanoish.model.descent import descend, initial_memory
 from theanoish.model.network import Network, set_all, to_file
+from theanoish.model.start import WINDOWS_MEASURED
 from theanoish.settings import Settings
-from theanoish.training.feeding import ReadAhead, Resident
+from theanoish.training.feeding import ReadAhead, Resident, draw_windows
 from theanoish.training.sampling import draw_masks
 
 UPDATES_A_CALL = 50
@@ -47,9 +48,18 @@ class Trainer:
         self.network = Network(settings, len(dataset.tags))
         self._memory = initial_memory(settings, self.network.parameters)
         self._compiled: dict[int, Any] = {}
+        self._windows, self._labels = windows, labels
+
+    def measure_start(self) -> None:
+        """Measure what a new network starts from, on the windows that its first updates will see."""
+        updates = range(-(-WINDOWS_MEASURED // self.settings.minibatch))
+        clips, offsets = draw_windows(self._windows, self.settings, updates)
+        windows = np.empty((WINDOWS_MEASURED, *self._windows.shape), self._windows.dtype)
+        self._windows.read(clips[:WINDOWS_MEASURED], offsets[:WINDOWS_MEASURED], windows)
+        self.network.measure_start(windows, self._labels)
 
     def _compile(self, count: int) -> Any:
-        """All that is ever compiled to train: `count` updates, as a function from what the feed brings to the losses."""
+        """All that is compiled to train: `count` updates, as a function from what the feed brings to the losses."""
         inputs = self.network.training_inputs()
         loss = self.network.loss(*inputs)
         updates = descend(self.settings, loss, self.network.parameters, self._memory)
