@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from theanoish.errors import InputError
 from theanoish.model.compile import DEFAULT_BACKEND, compile_function
 from theanoish.model.network import Network
-from theanoish.representation import SAMPLE_RATE, Representation
+from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
 from theanoish.training.prediction import Predictor
@@ -51,7 +51,7 @@ class Tagger:
         self._columns = [column for column, tag in enumerate(tags) if tag not in left_out]
         self.tags = [tags[column] for column in self._columns]
         self.name = network.settings.name
-        self.representation = Representation.named(network.settings.representation)
+        self.representation = network.settings.representation
 
     def tag(self, file: str | Path) -> dict[str, float]:
         """Mean probability of each tag over the windows of a song, the likeliest first.
@@ -122,12 +122,12 @@ class Tagger:
     @cached_property
     def _hidden_units(self) -> Any:
         variable = self._network.window_variable(self._predictor.windows_a_call)
-        return compile_function([variable], self._network.layers(variable)["hidden"], DEFAULT_BACKEND)
+        return compile_function([variable], self._network.hidden_units(variable), DEFAULT_BACKEND)
 
     def _batches(self, song: Song, begins: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """The windows at `begins`, as many as a compiled call takes; the last are filled up with zeros."""
         shape, size = self.representation.window_shape, self._predictor.windows_a_call
-        first_rows = np.minimum(begins // self.representation.stride, len(song.rows) - shape[0])
+        first_rows = begins // self.representation.stride
         for first in range(0, len(begins), size):
             batch = np.zeros((size, *shape), self.representation.dtype)
             for window, row in zip(batch, first_rows[first : first + size], strict=False):
