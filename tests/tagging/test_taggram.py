@@ -46,7 +46,7 @@ def test_text():
     assert "shorter than a window" in as_text(short, top=1)
     assert "throughout" in as_text(short, top=1)
     flicker = taggram(np.tile([[0.9], [0.1]], (6, 1)), begins=range(0, 36, 3), seconds=36, tags=["on"])
-    assert as_text(flicker, top=1).endswith("  on  0:00-0:03, 0:06-0:09, 0:12-0:15, 0:18-0:21 and 2 shorter")
+    assert as_text(flicker, top=1).endswith("  on  0:00-0:03, 0:06-0:09, 0:12-0:15 and 3 shorter")
 
 
 def test_plain_values():

@@ -11,7 +11,7 @@ from theanoish.files import written_whole
 from theanoish.tagging.songs import Failure, name_of
 from theanoish.tagging.taggram import Taggram, clock
 
-LISTED = 4  # parts of a song in the text
+LISTED = 3  # parts of a song in the text
 
 
 def as_text(taggram: Taggram, top: int) -> str:
