@@ -227,14 +227,6 @@ def test_train_leaves_a_run_alone_that_another_process_trains(capsys, finished, 
         assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
 
 
-def test_locking_removes_only_what_a_killed_write_leaves(tmp_path):
-    for name in ("checkpoint.pkl.123.partial", "magnatagatune.h5.partial"):
-        (tmp_path / name).touch()
-    (tmp_path / "demo.partial").mkdir()
-    with locked(tmp_path):
-        assert {file.name for file in tmp_path.iterdir()} == {"lock", "magnatagatune.h5.partial", "demo.partial"}
-
-
 def test_train_does_not_overwrite_a_run(capsys, finished, data):
     before = (finished[0] / "state.pkl").read_bytes()
     assert "holds a run already" in refusal(capsys, "train.py", "--data", data, *OPTIONS, "--run", finished[0])

@@ -19,6 +19,7 @@ _PROTOCOL = 4  # the last one in which NumPy pickles every array through the thr
 _CHECKPOINT_FIELDS = {
     "settings": dict,
     "tags": list,
+    "artists": list,
     "parameters": dict,
     "update": int,
     "validation_auc": float,
@@ -99,8 +100,9 @@ def _check_fields(values: dict[str, Any], kind: str) -> None:
         _check_types(values["losses"], _LOSSES_FIELDS)
     for entry in values["history"]:
         _check_types(entry, _HISTORY_FIELDS)
-    if not all(type(tag) is str for tag in values["tags"]):
-        raise ValueError("field 'tags' holds something else than names")
+    for name in {"tags", "artists"} & values.keys():
+        if not all(type(entry) is str for entry in values[name]):
+            raise ValueError(f"field '{name}' holds something else than names")
     for name in _ARRAYS & values.keys():
         for array in values[name].values():
             if not isinstance(array, np.ndarray) or array.dtype != np.float32:

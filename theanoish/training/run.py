@@ -155,14 +155,16 @@ class Run:
         progress.loss_sum, progress.loss_count = 0.0, 0
         if best:  # before the state, which must not know of a checkpoint that is not there
             parameters = self._trainer.network.values()
-            values = {**self._common(), "parameters": parameters, "validation_auc": auc}
+            artists = sorted({self.dataset.artists[row] for row in self.dataset.rows("train")} - {""})
+            values = {**self._common(), "parameters": parameters, "validation_auc": auc, "artists": artists}
             checkpoint.save(self.folder / "checkpoint.pkl", checkpoint.CHECKPOINT, values)
         self._write_log()
 
     def _write_log(self) -> None:
         with written_whole(self.folder / "log.jsonl") as beside:
             beside.write_text("".join(json.dumps(entry) + "\n" for entry in self.progress.history))
-        draw_curve(self.folder / "curve.png", self.settings.name, self.progress.history)
+        title = f"{self.settings.name}, seed {self.settings.seed}, {self.dataset.path.name}"
+        draw_curve(self.folder / "curve.png", title, self.progress.history)
 
     def _save_state(self) -> None:
         progress = self.progress
