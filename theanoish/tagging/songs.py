@@ -94,7 +94,7 @@ def read_song(path: Path, representation: Representation) -> Song:
         raise AudioError(path, "holds no sound")
     missing = max(0, WINDOW_SAMPLES - len(samples))
     padded = np.pad(samples, (0, missing)) if missing else samples
-    rows = padded if representation.is_raw else log_mel(padded, representation.length, representation.stride)
+    rows = padded if representation.is_raw else log_mel(padded, representation)
     return Song(path, len(samples), rows)
 
 
