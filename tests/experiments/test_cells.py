@@ -27,7 +27,9 @@ def data(tmp_path_factory):
 def trained_by(arguments):
     """The settings that train.py takes from its arguments."""
     args = train.parse(arguments)
-    return Settings(**{name: value for name, value in vars(args).items() if name in SETTINGS.as_dict() and value is not None})
+    return Settings(
+        **{name: value for name, value in vars(args).items() if name in SETTINGS.as_dict() and value is not None}
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
 import os
-import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for
 from theanoish.experiments import workers
@@ -51,7 +49,9 @@ def test_a_script_that_fails_is_the_last_one(tmp_path, monkeypatch):
     attempt = Attempt([["train.py", "--run", str(log.parent)], ["evaluate.py"]], log, Place())
     assert finish(attempt) == 7
     assert attempt.last_line() == "three"
-    assert Attempt([["train.py", "--run", str(log.parent)]], log, Place()).last_line() == ""  # not of an earlier attempt
+    assert (
+        Attempt([["train.py", "--run", str(log.parent)]], log, Place()).last_line() == ""
+    )  # not of an earlier attempt
 
 
 def test_no_script_outlives_its_starter_however_that_dies(tmp_path, monkeypatch):
@@ -161,7 +161,11 @@ def test_a_cell_of_another_sweep_is_waited_for(tmp_path, monkeypatch):
         if ours.scores is not None and not any(event.job == ours for event in events[:-1]):
             (theirs.folder / "test.json").write_bytes((tmp_path / "runs" / f"{theirs.folder.name}.json").read_bytes())
             held.close()
-    assert [(event.job, event.state) for event in events] == [(theirs, "busy"), (ours, "finished"), (theirs, "finished")]
+    assert [(event.job, event.state) for event in events] == [
+        (theirs, "busy"),
+        (ours, "finished"),
+        (theirs, "finished"),
+    ]
     assert not theirs.log.exists()  # the other has done it all
 
 

@@ -45,7 +45,9 @@ def test_clips_are_means_over_their_windows(dataset):
     reports = []
     predicted = Predictor(network, "jax").predict_clips(windows, lambda *report: reports.append(report))
     total = windows.consecutive.sum()
-    assert reports == [(min(done, total), total) for done in range(WINDOWS_A_CALL, total + WINDOWS_A_CALL, WINDOWS_A_CALL)]
+    assert reports == [
+        (min(done, total), total) for done in range(WINDOWS_A_CALL, total + WINDOWS_A_CALL, WINDOWS_A_CALL)
+    ]
     expected = [expected_of(dataset, settings, network, row) for row in rows]
     np.testing.assert_allclose(predicted, expected, rtol=1e-3)
     assert np.ptp(predicted, axis=0).min() > 1e-3  # clips differ, so that mixing them up would show
