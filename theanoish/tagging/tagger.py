@@ -113,7 +113,8 @@ class Tagger:
         probabilities = np.concatenate(batches)[: len(begins), self._columns]
         if not np.isfinite(probabilities).all():
             raise InputError(f"{song.path}: predictions are not finite: the checkpoint is damaged")
-        return Taggram(song.path, song.samples / SAMPLE_RATE, self.tags, begins / SAMPLE_RATE, probabilities)
+        seconds = song.samples / SAMPLE_RATE
+        return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
 
     @cached_property
     def _predictor(self) -> Predictor:
