@@ -41,7 +41,7 @@ def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> 
         count = CLIP_SAMPLES
         values = np.clip(generator.standard_normal(clips * count, np.float32) * 4000, -32768, 32767).astype(np.int16)
     else:
-        count = settings.frames_of(CLIP_SAMPLES)
+        count = int(settings.representation.rows_of(CLIP_SAMPLES))
         values = generator.gamma(2.0, size=(clips * count, MEL_CHANNELS)).astype(np.float32)
     group["values"] = values
     group["start"] = np.arange(clips) * count
