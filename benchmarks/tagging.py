@@ -76,9 +76,7 @@ def measure(paths: list[Path], frontend: str) -> None:
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     seconds = time.perf_counter() - begun
     print(f"  {len(paths)} songs with {workers} workers: {seconds:.1f} s, {len(paths) / seconds:.2f} songs per second")
-    print(
-        f"  most memory after {len(peaks) // 2} and {len(peaks)} : {peaks[len(peaks) // 2]:.0f}, {peaks[-1]:.0f} MB"
-    )
+    print(f"  most memory after {len(peaks) // 2} and {len(peaks)} : {peaks[len(peaks) // 2]:.0f}, {peaks[-1]:.0f} MB")
 
 
 def main() -> None:

@@ -81,7 +81,8 @@ def _songs_below(folder: Path) -> list[Path]:
 
 def name_of(path: Path) -> str:
     """A file's name as text that can be printed, whatever its bytes."""
-    return os.fsencode(path).decode(errors="replace")
+    text = os.fsencode(path).decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def read_song(path: Path, representation: Representation) -> Song:

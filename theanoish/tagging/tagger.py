@@ -1,6 +1,5 @@
 """A trained network that tags songs."""
 
-import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError
+from theanoish.files import read_json
 from theanoish.model.compile import DEFAULT_BACKEND, compile_function
 from theanoish.model.network import Network
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
+from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import Predictor
-from theanoish.training.run import load_network
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
@@ -173,7 +173,6 @@ def _rare_tags(card: Path) -> frozenset[str]:
     if not card.is_file():
         return frozenset()
     try:
-        tags = json.loads(card.read_text(encoding="utf-8"))["rare_tags"]
-        return frozenset(map(str, tags))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return frozenset(map(str, read_json(card)["rare_tags"]))
+    except (KeyError, TypeError) as error:
         raise InputError(f"{card}: no card of a model with a list 'rare_tags' ({error!r}); mend or move it") from error
