@@ -24,9 +24,14 @@ def data(tmp_path_factory):
     return write_small_data(tmp_path_factory.mktemp("data") / "small.h5", representations=[(1024, 1024)])
 
 
+def parsed_by_train(arguments):
+    parsed = train.parse(arguments)
+    return parsed[1] if isinstance(parsed, tuple) else parsed
+
+
 def trained_by(arguments):
     """The settings that train.py takes from its arguments."""
-    args = train.parse(arguments)
+    args = parsed_by_train(arguments)
     return Settings(**{name: value for name, value in vars(args).items() if name in SETTINGS.as_dict() and value is not None})
 
 
@@ -43,7 +48,7 @@ def test_the_commands_train_and_test_what_the_cell_is(tmp_path, settings):
     (script, *arguments), (tester, *test_arguments) = job.commands()
     assert (script, tester) == ("train.py", "evaluate.py")
     assert trained_by(arguments) == settings
-    args = train.parse(arguments)
+    args = parsed_by_train(arguments)
     assert (args.data, args.run, args.backend) == (job.data, job.folder, "numba")
     args = evaluate.parse(test_arguments)
     assert (args.data, args.checkpoint, args.backend) == (job.data, job.folder / "checkpoint.pkl", "numba")
@@ -54,7 +59,7 @@ def test_a_cell_that_was_begun_is_resumed(tmp_path):
     job = Job(SETTINGS, tmp_path / "moved" / "d.h5", tmp_path, "jax")
     job.folder.mkdir()
     (job.folder / "settings.json").touch()
-    args = train.parse(job.commands()[0][1:])
+    args = parsed_by_train(job.commands()[0][1:])
     assert (args.resume, args.data, args.run, args.updates) == (job.folder, job.data, None, None)
 
 
@@ -138,10 +143,24 @@ def test_damaged_scores_are_none(tmp_path, damage):
     assert job.scores is None
     job.folder.mkdir()
     file = job.folder / "test.json"
-    write_scores(file, job, 0.5)
+    write_scores(job.folder / "test", job, 0.5)
+    assert job.finished
     assert job.scores["mean_auc"] == 0.5
     file.write_bytes(damage(file.read_bytes()))
     assert job.scores is None
+    assert not job.finished
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-99], lambda content: b"PK" + content])
+def test_cells_with_damaged_predictions_are_not_finished(tmp_path, damage):
+    job = Job(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
+    job.folder.mkdir()
+    write_scores(job.folder / "test", job, 0.5)
+    file = job.folder / "test.npz"
+    assert job.predictions.tags == ["one", "two"]
+    file.write_bytes(damage(file.read_bytes()))
+    assert job.predictions is None
+    assert not job.finished
 
 
 def test_updates_done_are_those_of_the_last_validation(tmp_path):
@@ -150,5 +169,17 @@ def test_updates_done_are_those_of_the_last_validation(tmp_path):
     job.folder.mkdir()
     (job.folder / "log.jsonl").write_text('{"update": 250, "loss": 1}\n{"update": 500, "loss": 1}\n')
     assert job.updates_done == 500
+    (job.folder / "log.jsonl").write_text("".join(f'{{"update": {u}, "loss": 1}}\n' for u in range(100_000)))
+    assert job.updates_done == 99_999
     (job.folder / "log.jsonl").write_text("")
     assert job.updates_done == 0
+
+
+def test_silent_units_are_those_at_the_update_that_is_tested(tmp_path):
+    job = Job(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
+    assert job.silent_units(250) == {}
+    job.folder.mkdir()
+    log = [{"update": 250, "silent": {"hidden": 0.5}}, {"update": 500, "silent": {"hidden": 0.75}}, {"update": 750}]
+    (job.folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    assert job.silent_units(500) == {"hidden": 0.75}
+    assert job.silent_units(750) == {}
