@@ -231,5 +231,6 @@ def interval_of_checkpoint(
     both = []
     for scores_of in (tag_aucs, tag_precisions):
         plain, resampled = (mean_over_tags(scores_of(labels, probabilities, w)) for w in (once, resamples.weights))
-        both.append(interval([(1.0, plain, resampled[None])], resamples.units))
+        found = interval([(1.0, plain, resampled[None])], resamples.units)
+        both.append(Interval(found.value, *np.clip([found.low, found.high], 0, 1).tolist()))  # NaN stays
     return both[0], both[1]

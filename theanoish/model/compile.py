@@ -28,10 +28,10 @@ pytensor.config.cxx = ""  # neither backend needs a C compiler, so that results 
 
 def compile_function(
     inputs: Sequence[TensorVariable],
-    outputs: TensorVariable,
+    outputs: TensorVariable | Sequence[TensorVariable],
     backend: str,
     updates: Updates | None = None,
-    givens: dict[TensorVariable, TensorVariable] | None = None,
+    givens: dict[Any, Any] | None = None,
 ) -> Any:
     """Compile a graph for "jax" or "numba"; its inputs must then come with the exact dtype and shape.
 
@@ -45,7 +45,9 @@ def compile_function(
         jax.config.update("jax_default_matmul_precision", "float32")  # a GPU's default may be TF32
     # Pulled out of the loop, the conversion of samples would write a whole block of them in single precision first.
     mode = get_mode(backend.upper()).excluding("scan_push_out_seq")
-    return pytensor.function(list(inputs), outputs, updates=updates, givens=givens, mode=mode, trust_input=True)
+    return pytensor.function(
+        list(inputs), outputs, updates=updates or {}, givens=givens or {}, mode=mode, trust_input=True
+    )
 
 
 def repeat(
@@ -78,7 +80,7 @@ def repeat(
     blocks = [pt.tensor(f"{v.name}_block", shape=(count, *v.type.shape), dtype=v.type.dtype) for v in inputs]
     shared = list(updates)
 
-    def update(*arguments: TensorVariable) -> list[TensorVariable]:
+    def update(*arguments: TensorVariable) -> list[Any]:
         replacements = dict(zip([*inputs, *shared, *constants], arguments, strict=True))
         return clone_replace([loss, *updates.values()], replacements)
 
