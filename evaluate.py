@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Test a checkpoint, tag by tag: python evaluate.py runs/RUN/checkpoint.pkl"""
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from theanoish.command import run_script, user_path
+from theanoish.command import escaped, run_script, user_path
 from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
 from theanoish.experiments.baselines import baselines_text, measure_baselines
@@ -50,14 +53,14 @@ def report(evaluation: Evaluation) -> str:
     lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
     for row in values["tags"]:
         auc, precision = number(row["auc"]), number(row["average_precision"])
-        lines.append(f"{printable(row['tag']):<20} {auc:>7} {precision:>7} {row['positives']:>10}")
+        lines.append(f"{escaped(row['tag']):<20} {auc:>7} {precision:>7} {row['positives']:>10}")
     lines += [f"{'mean':<20} {number(values['mean_auc']):>7} {number(values['mean_average_precision']):>7}"]
     lines += [*interval_lines(values), ""]
     if values["missing_tags"]:
-        names = ", ".join(map(printable, values["missing_tags"]))
+        names = ", ".join(values["missing_tags"])
         lines.append(f"the data set has {len(values['tags'])} of the checkpoint's tags; it lacks {names}")
     if values["undefined_tags"]:
-        names = ", ".join(map(printable, values["undefined_tags"]))
+        names = ", ".join(values["undefined_tags"])
         lines.append(f"left out of the means, having no positive or no negative clip: {names}")
     if evaluation.is_small:
         lines.append(
@@ -65,8 +68,8 @@ def report(evaluation: Evaluation) -> str:
             "single tag's score means little here, and the interval says what the mean is worth"
         )
     lines.append(
-        f"{evaluation.settings.name}, update {values['update']}, {printable(values['data'])}: {values['clips']} clips of "
-        f"split {values['split']} ({printable(values['clips_kept'])} clips kept)"
+        f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of "
+        f"split {values['split']} ({values['clips_kept']} clips kept)"
     )
     lines += artist_lines(values)
     if values["paper_auc"] is not None:
@@ -96,20 +99,6 @@ def artist_lines(values: dict[str, Any]) -> list[str]:
 
 def number(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
-
-
-def printable(text: str) -> str:
-    """Text from a file, with what would act on a terminal escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def show(text: str) -> None:
-    """Print, whatever the terminal can write, and even if nobody reads any more: the results are on disk by now."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
 
 
 @contextmanager
@@ -143,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_csv(args.csv, evaluation)
     if args.predictions:
         write_predictions(args.predictions, evaluation.predictions)
-    show(report(evaluation))
+    print(report(evaluation))
     return 0
 
 
@@ -155,7 +144,7 @@ def print_baselines(args: argparse.Namespace) -> int:
         values = measure_baselines(args.baselines, update)
     if args.json:
         write_json(args.json, values)
-    show(baselines_text(values))
+    print(baselines_text(values))
     return 0
 
 

@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """The paper's figures from a checkpoint, with the numbers behind them: python figures.py checkpoint.pkl"""
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
 import argparse
 import sys
 

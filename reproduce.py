@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Every experiment of the paper: python reproduce.py trains, tests and tabulates what is not there yet"""
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
 import argparse
 import sys
 import time
@@ -8,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.command import run_script, user_path
+from theanoish.command import escaped, run_script, user_path
 from theanoish.data.dataset import Dataset
 from theanoish.experiments.cells import Job, Sweep, check
 from theanoish.experiments.cluster import Cluster, connect
@@ -40,7 +45,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     backend_help = "what compiles the graphs (default: %(default)s)"
     add("--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help=backend_help)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=positive, metavar="N", help="cells at once (default: one per GPU, or per core)")
+    where.add_argument(
+        "--workers", type=positive, metavar="N", help="cells at once (default: one per GPU, or per core)"
+    )
     where.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
     print_help = "train nothing; print the commands of what is not finished, one line per cell, for another scheduler"
     where.add_argument("--print", action="store_true", help=print_help)
@@ -66,7 +73,9 @@ def run(jobs: list[Job], args: argparse.Namespace) -> tuple[dict[Job, str], bool
         for events in run_cells(jobs, place, stop):
             for event in events:
                 if text := as_line(event):
-                    bar.write(f"{text}; {(time.monotonic() - start) / 60:.1f} min since the start", file=sys.stderr)
+                    bar.write(
+                        f"{escaped(text)}; {(time.monotonic() - start) / 60:.1f} min since the start", file=sys.stderr
+                    )
                 if event.job and event.state == "failed":
                     failed[event.job] = event.reason
                     bar.total -= costs[event.job] * (event.job.settings.updates - event.job.updates_done)

@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Tag songs: python tag.py SONG.mp3 --html song.html, or whole folders of them."""
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
 import argparse
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.command import run_script, user_path
+from theanoish.command import escaped, run_script, user_path
 from theanoish.errors import InputError
 from theanoish.files import check_writable
 from theanoish.machine import usable_cores
@@ -135,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         for song in tag_songs(tagger, songs, args.hop, workers=len(usable_cores())):
             if isinstance(song, Failure):
                 failures.append(song)
-                bar.write(f"{name_of(song.path)}: cannot be read: {song.reason}", file=sys.stderr)
+                bar.write(escaped(f"{name_of(song.path)}: cannot be read: {song.reason}"), file=sys.stderr)
             else:
                 bar.write(as_text(song, args.top))
             for add in adds:

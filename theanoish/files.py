@@ -172,7 +172,9 @@ def _pour(file: Path, path: Path) -> None:
             shutil.copyfileobj(source, target)
     else:
         stream.flush()
-        stream.buffer.write(file.read_bytes())
+        with suppress(BrokenPipeError):  # nobody reads on, as after `| head`
+            stream.buffer.write(file.read_bytes())
+            stream.buffer.flush()
         stream.flush()
 
 

@@ -24,15 +24,12 @@ def data(tmp_path_factory):
     return write_small_data(tmp_path_factory.mktemp("data") / "small.h5", representations=[(1024, 1024)])
 
 
-def parsed_by_train(arguments):
-    parsed = train.parse(arguments)
-    return parsed[1] if isinstance(parsed, tuple) else parsed
-
-
 def trained_by(arguments):
     """The settings that train.py takes from its arguments."""
-    args = parsed_by_train(arguments)
-    return Settings(**{name: value for name, value in vars(args).items() if name in SETTINGS.as_dict() and value is not None})
+    args = train.parse(arguments)
+    return Settings(
+        **{name: value for name, value in vars(args).items() if name in SETTINGS.as_dict() and value is not None}
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +45,7 @@ def test_the_commands_train_and_test_what_the_cell_is(tmp_path, settings):
     (script, *arguments), (tester, *test_arguments) = job.commands()
     assert (script, tester) == ("train.py", "evaluate.py")
     assert trained_by(arguments) == settings
-    args = parsed_by_train(arguments)
+    args = train.parse(arguments)
     assert (args.data, args.run, args.backend) == (job.data, job.folder, "numba")
     args = evaluate.parse(test_arguments)
     assert (args.data, args.checkpoint, args.backend) == (job.data, job.folder / "checkpoint.pkl", "numba")
@@ -59,7 +56,7 @@ def test_a_cell_that_was_begun_is_resumed(tmp_path):
     job = Job(SETTINGS, tmp_path / "moved" / "d.h5", tmp_path, "jax")
     job.folder.mkdir()
     (job.folder / "settings.json").touch()
-    args = parsed_by_train(job.commands()[0][1:])
+    args = train.parse(job.commands()[0][1:])
     assert (args.resume, args.data, args.run, args.updates) == (job.folder, job.data, None, None)
 
 
@@ -151,7 +148,9 @@ def test_damaged_scores_are_none(tmp_path, damage):
     assert not job.finished
 
 
-@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-99], lambda content: b"PK" + content])
+@pytest.mark.parametrize(
+    "damage", [lambda content: b"", lambda content: content[:-99], lambda content: b"PK" + content]
+)
 def test_cells_with_damaged_predictions_are_not_finished(tmp_path, damage):
     job = Job(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
     job.folder.mkdir()

@@ -156,7 +156,9 @@ def test_a_scheduler_that_goes_ends_the_sweep(tmp_path, monkeypatch, worker):
     (job,) = jobs_with_scores(tmp_path, 1)
     file = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen([*command, "--no-dashboard", "--scheduler-file", str(file)], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*command, "--no-dashboard", "--scheduler-file", str(file)], stderr=subprocess.DEVNULL
+    ) as process:
         wait_for(file.exists)
         address = json.loads(file.read_text())["address"]
         worker(address)

@@ -1,10 +1,8 @@
 import os
-import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for, write_scores
 from theanoish.experiments import workers
@@ -51,7 +49,9 @@ def test_a_script_that_fails_is_the_last_one(tmp_path, monkeypatch):
     attempt = Attempt([["train.py", "--run", str(log.parent)], ["evaluate.py"]], log, Place())
     assert finish(attempt) == 7
     assert attempt.last_line() == "three"
-    assert Attempt([["train.py", "--run", str(log.parent)]], log, Place()).last_line() == ""  # not of an earlier attempt
+    assert (
+        Attempt([["train.py", "--run", str(log.parent)]], log, Place()).last_line() == ""
+    )  # not of an earlier attempt
 
 
 def test_no_script_outlives_its_starter_however_that_dies(tmp_path, monkeypatch):
@@ -65,7 +65,8 @@ def test_no_script_outlives_its_starter_however_that_dies(tmp_path, monkeypatch)
     starter = (
         "import sys, time; from pathlib import Path; from theanoish.experiments import workers\n"
         "workers.SCRIPTS = Path(sys.argv[1])\n"
-        "kept = workers.Attempt([['train.py', '--run', sys.argv[2]]], Path(sys.argv[2]) / 'output.txt', workers.Place())\n"
+        "run = Path(sys.argv[2])\n"
+        "kept = workers.Attempt([['train.py', '--run', str(run)]], run / 'output.txt', workers.Place())\n"
         "time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", starter, str(scripts), str(run)]) as process:
@@ -161,7 +162,11 @@ def test_a_cell_of_another_sweep_is_waited_for(tmp_path, monkeypatch):
         if ours.finished and not any(event.job == ours for event in events[:-1]):
             write_scores(theirs.folder / "test", theirs, 0.5)
             held.close()
-    assert [(event.job, event.state) for event in events] == [(theirs, "busy"), (ours, "finished"), (theirs, "finished")]
+    assert [(event.job, event.state) for event in events] == [
+        (theirs, "busy"),
+        (ours, "finished"),
+        (theirs, "finished"),
+    ]
     assert not theirs.log.exists()  # the other has done it all
 
 

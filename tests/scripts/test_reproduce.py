@@ -168,10 +168,10 @@ def test_a_second_signal_ends_at_once(sweep):
 
 
 def test_it_refuses_what_it_cannot_use(data, tmp_path):
-    with pytest.raises(InputError, match="none.h5: no such file"):
+    with pytest.raises(InputError, match=r"none\.h5: no such file"):
         reproduce.main(["--data", str(tmp_path / "none.h5")])
     other = tmp_path / "other.json"
     for text in ("", "[]", '{"tables": {"1": [{"network": "x"}]}}', '{"tables": []}'):
         other.write_text(text)
-        with pytest.raises(InputError, match="other.json"):
+        with pytest.raises(InputError, match=r"other\.json"):
             reproduce.main(["--data", str(data), "--compare", str(other)])

@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 
 _SEPARATOR = re.compile(r"[,;/&+]|\b(?:and|with|featuring|feat|ft|versus|vs)\b")
 _ARTICLE = re.compile(r"^\W*(?:the|an?|la|les?|el|los|las|il|lo|gli|der|die|das)\s+(?=\w)")
-_NOBODY = set("various artists artist unknown va compilation compilations remixed magnatune com".split())
+_NOBODY = set(
+    ["various", "artists", "artist", "unknown", "va", "compilation", "compilations", "remixed", "magnatune", "com"]
+)
 
 Person = tuple[str, ...]  # the words of a name
 

@@ -127,7 +127,10 @@ def _options(settings: Settings) -> list[str]:
     by_rate = replace(settings, learning_rate=None).learning_rate  # type: ignore[arg-type]  # the default
     defaults = Settings().as_dict() | {"frontend": None, "length": None, "stride": None, "learning_rate": by_rate}
     changed = {name: value for name, value in settings.as_dict().items() if value != defaults[name]}
-    return [text for name, value in changed.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    options = [
+        [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])] for name, value in changed.items()
+    ]
+    return [text for option in options for text in option]
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,9 @@ def _common_clips(predictions: dict[str, dict[int, Predictions]]) -> Predictions
         for seed, other in seeds.items():
             same = other.tags == first.tags and np.array_equal(other.ids, first.ids)
             if not same or not np.array_equal(other.labels, first.labels):
-                raise InputError(f"{name}, seed {seed}: its predictions are of other clips or tags than the first network's")
+                raise InputError(
+                    f"{name}, seed {seed}: its predictions are of other clips or tags than the first network's"
+                )
     return first
 
 
@@ -99,7 +101,9 @@ def _contrast(finding: Finding, networks: dict[str, _Network], resamples: Resamp
     for first, second in finding.pairs:
         coefficients[first] += 1
         coefficients[second] -= 1
-    parts = [(c / len(finding.pairs), networks[name].aucs, networks[name].resampled) for name, c in coefficients.items()]
+    parts = [
+        (c / len(finding.pairs), networks[name].aucs, networks[name].resampled) for name, c in coefficients.items()
+    ]
     seeds = min(len(scores) for _, scores, _ in parts)
     found = interval(parts, resamples.units)
     equal = finding.paper is None or round(abs(finding.paper), 4) < SMALLEST_DIFFERENCE
@@ -152,7 +156,7 @@ def contrasts_markdown(contrasts: list[dict[str, Any]]) -> str:
     lines += [
         "",
         f"Intervals over {seeds} seeds and {first['clips']} test clips ({first['resampled']['units']} "
-        f"{first['resampled']['by']}s drawn with replacement, alike for both networks). \"No difference\" holds if the whole "
+        f'{first["resampled"]["by"]}s drawn with replacement, alike for both networks). "No difference" holds if the whole '
         f"interval is within ± {SMALLEST_DIFFERENCE}, the smallest difference that the paper calls one; with one seed nothing is "
         "resolved. One interval of 20 misses the truth on average.",
     ]

@@ -136,11 +136,13 @@ def markdown(results: dict[str, Any]) -> str:
     for name, cells in results["tables"].items():
         parts += [f"**{LAYOUTS[name].title}**", _table(LAYOUTS[name], cells, results["seeds"])]
     if results["baselines"]:
-        rows = [[row["name"], _score(row["mean_auc"], row["mean_auc_interval"])] for row in results["baselines"]["baselines"]]
+        rows = [
+            [row["name"], _score(row["mean_auc"], row["mean_auc_interval"])]
+            for row in results["baselines"]["baselines"]
+        ]
         parts += ["**Without a network** (logistic regression)", _aligned([["features", "AUC"], *rows])]
-    if results["contrasts"]:
-        parts += ["**The paper's findings**", contrasts_markdown(results["contrasts"])]
-    return "\n\n".join(parts) + "\n"
+    contrasts = contrasts_markdown(results["contrasts"])
+    return "\n\n".join([*parts, contrasts] if contrasts else parts) + "\n"
 
 
 def _conditions(results: dict[str, Any]) -> str:
@@ -216,8 +218,8 @@ def read_cells(path: Path) -> dict[str, dict[str, Any]]:
 def comparison(results: dict[str, Any], others: dict[str, dict[str, Any]], name: str) -> str:
     """Each cell's difference from the same cell of another sweep, as Markdown.
 
-    The sweeps are taken as independent, so that the squares of their intervals' halves add up. On the same test clips the
-    difference is known better than that.
+    The sweeps are taken as independent, so that the squares of their intervals' halves add up. On the same test clips
+    the difference is known better than that.
 
     Parameters
     ----------

@@ -34,9 +34,7 @@ class Predictor:
         variable = network.window_variable(self.windows_a_call)
         self._probabilities = compile_function([variable], network.probabilities(variable), backend)
 
-    def predict_clips(
-        self, windows: Windows, report: Callable[[int, int], None] | None = None
-    ) -> NDArray[np.float32]:
+    def predict_clips(self, windows: Windows, report: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
         """Mean probabilities over the consecutive windows of every clip.
 
         Parameters

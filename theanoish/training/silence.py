@@ -43,7 +43,7 @@ class Silence:
         """The share of units of each layer that are silent for all windows, with the network's present parameters."""
         parts = [self._heard(self._played[i : i + _AT_ONCE]) for i in range(0, len(self._played), _AT_ONCE)]
         heard = [np.any(layer, axis=0) for layer in zip(*parts, strict=True)]
-        return {name: float(1 - np.mean(units)) for name, units in zip(self._layers, heard, strict=True)}
+        return {name: round(float(1 - np.mean(units)), 4) for name, units in zip(self._layers, heard, strict=True)}
 
 
 def _spread(windows: Windows) -> NDArray[Any]:
