@@ -4,7 +4,7 @@ import sys
 import time
 from contextlib import ExitStack
 
-from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for
+from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for, write_scores
 from theanoish.experiments import workers
 from theanoish.experiments.workers import Attempt, Event, Machine, Place, places_here, run_cells
 from theanoish.files import lock
@@ -65,7 +65,8 @@ def test_no_script_outlives_its_starter_however_that_dies(tmp_path, monkeypatch)
     starter = (
         "import sys, time; from pathlib import Path; from theanoish.experiments import workers\n"
         "workers.SCRIPTS = Path(sys.argv[1])\n"
-        "kept = workers.Attempt([['train.py', '--run', sys.argv[2]]], Path(sys.argv[2]) / 'output.txt', workers.Place())\n"
+        "run = Path(sys.argv[2])\n"
+        "kept = workers.Attempt([['train.py', '--run', str(run)]], run / 'output.txt', workers.Place())\n"
         "time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", starter, str(scripts), str(run)]) as process:
@@ -100,7 +101,7 @@ def test_failed_cells_stop_no_others_and_give_their_reason(tmp_path, monkeypatch
 def test_a_cell_that_leaves_no_scores_has_failed(tmp_path, monkeypatch):
     stand_in_scripts(tmp_path, monkeypatch, "", "")
     (job,) = jobs_with_scores(tmp_path, 1)
-    assert ends([job], Machine([Place()]))[0] == {job: ("failed", "left no scores that can be read")}
+    assert ends([job], Machine([Place()]))[0] == {job: ("failed", "left no test.json and test.npz that can be read")}
 
 
 def test_as_many_cells_run_at_once_as_there_are_places(tmp_path, monkeypatch):
@@ -158,8 +159,8 @@ def test_a_cell_of_another_sweep_is_waited_for(tmp_path, monkeypatch):
     held.enter_context(lock(theirs.folder / "sweep.lock", "busy"))
     for look in run_cells([theirs, ours], Machine([Place()]), StopRequest()):
         events += look
-        if ours.scores is not None and not any(event.job == ours for event in events[:-1]):
-            (theirs.folder / "test.json").write_bytes((tmp_path / "runs" / f"{theirs.folder.name}.json").read_bytes())
+        if ours.finished and not any(event.job == ours for event in events[:-1]):
+            write_scores(theirs.folder / "test", theirs, 0.5)
             held.close()
     assert [(event.job, event.state) for event in events] == [
         (theirs, "busy"),

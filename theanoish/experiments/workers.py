@@ -1,6 +1,6 @@
 """Running the cells of a sweep: several at once, taken up again if they die, on this machine or on a cluster.
 
-`Machine` here and `theanoish.experiments.cluster.Cluster` have the same methods, by which `run_cells` deals with either.
+`Machine` here and `theanoish.experiments.cluster.Cluster` have the same methods, by which `run_cells` deals with both.
 """
 
 import os
@@ -139,7 +139,7 @@ def _start(job: Job, workers: Workers, running: dict[Job, ExitStack]) -> list[Ev
         job.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             held.enter_context(lock(job.folder / "sweep.lock", busy))
-            if job.scores is not None:  # the other sweep has finished it
+            if job.finished:  # the other sweep has finished it
                 return [Event(job, "finished")]
             workers.start(job)
             running[job] = held.pop_all()
@@ -151,11 +151,8 @@ def _start(job: Job, workers: Workers, running: dict[Job, ExitStack]) -> list[Ev
 def _event_of(ending: Ending, stop: StopRequest, deaths: Counter[Job]) -> Event:
     job, status = ending.job, ending.status
     if status == 0:
-        return (
-            Event(job, "finished")
-            if job.scores is not None
-            else Event(job, "failed", "left no scores that can be read")
-        )
+        unread = "left no test.json and test.npz that can be read"
+        return Event(job, "finished") if job.finished else Event(job, "failed", unread)
     if status == 2 and "another process" in ending.line:  # such as a train.py that someone has started by hand
         return Event(job, "busy")
     if status in (1, 2):
