@@ -5,8 +5,10 @@ import time
 from contextlib import ExitStack
 
 from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for, write_scores
+from theanoish.experiments import places as places_module
 from theanoish.experiments import workers
-from theanoish.experiments.workers import Attempt, Event, Machine, Place, places_here, run_cells
+from theanoish.experiments.places import Place, places_here
+from theanoish.experiments.workers import Attempt, Event, Machine, run_cells
 from theanoish.files import lock
 from theanoish.interrupt import StopRequest
 
@@ -194,7 +196,7 @@ def test_places_hold_each_cell_to_a_core(monkeypatch):
     cores = sorted(os.sched_getaffinity(0))
     assert [place.core for place in places_here("numba", None)] == cores
     assert len(places_here("numba", len(cores) + 3)) == len(cores) + 3
-    monkeypatch.setattr(workers, "_count_gpus", lambda: 2)
+    monkeypatch.setattr(places_module, "_count_gpus", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     places = places_here("jax", 3)
     assert [place.environment["CUDA_VISIBLE_DEVICES"] for place in places] == ["4", "6", "4"]

@@ -11,7 +11,8 @@ from typing import Any
 
 from theanoish.errors import InputError
 from theanoish.experiments.cells import Job
-from theanoish.experiments.workers import DIED, Attempt, Ending, Place
+from theanoish.experiments.places import Place
+from theanoish.experiments.workers import DIED, Attempt, Ending
 
 _CONNECT_SECONDS = 10.0
 _POLL_SECONDS = 0.5

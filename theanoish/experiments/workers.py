@@ -11,15 +11,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from theanoish.errors import InputError
 from theanoish.experiments.cells import SCRIPTS, Job
+from theanoish.experiments.places import Place
 from theanoish.files import lock
 from theanoish.interrupt import StopRequest
-from theanoish.machine import usable_cores
 
 DEATHS_ALLOWED = 3  # of the processes of one cell: then the cell is at fault rather than the machine
 DIED = -1  # exit status of a process whose end nobody saw
@@ -166,23 +166,6 @@ def _event_of(ending: Ending, stop: StopRequest, deaths: Counter[Job]) -> Event:
     return Event(job, "died", reason)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where one cell computes.
-
-    Attributes
-    ----------
-    core : int or None
-        The one core it is held to. A process to each core does more in all than one process on all cores, and always
-        computing with one thread makes a result independent of how many cells ran beside it.
-    environment : dict
-        Environment variables that tell JAX which GPU to use, and how much of its memory.
-    """
-
-    core: int | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-
-
 class Attempt:
     """The scripts of a cell, one after the other as long as they succeed, each in a process that ends with this one.
 
@@ -266,37 +249,3 @@ class Machine:
     def stop(self) -> None:
         for attempt, _ in self._running.values():
             attempt.stop()
-
-
-def places_here(backend: str, workers: int | None) -> list[Place]:
-    """The places of this machine: its GPUs if the backend has any, its cores otherwise.
-
-    Parameters
-    ----------
-    backend : {"jax", "numba"}
-    workers : int, optional
-        How many; by default one per GPU, or one per core.
-    """
-    gpus = _count_gpus() if backend == "jax" else 0
-    if gpus:
-        return _places_on_gpus(gpus, workers or gpus)
-    cores = usable_cores()
-    can_hold = hasattr(os, "sched_setaffinity")  # not so on macOS
-    return [Place(cores[i % len(cores)] if can_hold else None) for i in range(workers or len(cores))]
-
-
-def _places_on_gpus(gpus: int, workers: int) -> list[Place]:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(i) for i in range(gpus)]
-    share = f"{0.9 / -(-workers // gpus):.3f}"  # of a GPU's memory, which JAX else reserves for one process
-    return [
-        Place(None, {"CUDA_VISIBLE_DEVICES": names[i % gpus], "XLA_PYTHON_CLIENT_MEM_FRACTION": share})
-        for i in range(workers)
-    ]
-
-
-def _count_gpus() -> int:
-    """GPUs that JAX sees; asked in another process, since JAX would take their memory in this one."""
-    question = "import jax; print(0 if jax.default_backend() == 'cpu' else jax.local_device_count())"
-    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
-    return int(answer.stdout) if answer.returncode == 0 else 0
