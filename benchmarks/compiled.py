@@ -1,7 +1,7 @@
 """Compiled updates on minibatches of noise that lie in memory: what is left when nothing is read."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -42,7 +42,7 @@ def replicate(
         for variable in updates
     ]
     replacements: dict[Any, Any] = dict(zip([*inputs, *updates], [*many, *held], strict=True))
-    losses, *after = vectorize_graph([loss, *updates.values()], replacements)
+    losses, *after = cast(Any, vectorize_graph)([loss, *updates.values()], replacements)
     return many, losses, dict(zip(held, after, strict=True))
 
 

@@ -21,12 +21,12 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from theanoish.data.audio import decode
-from theanoish.data.mel import fft_length, log_mels
+from theanoish.data.mel import fft_length, represented
 from theanoish.errors import InputError
-from theanoish.representation import COMPRESSION, LENGTHS_AND_STRIDES, MEL_CHANNELS, SAMPLE_RATE
+from theanoish.representation import COMPRESSION, MEL_CHANNELS, REPRESENTATIONS, SAMPLE_RATE, Representation
 
-Shapes = Sequence[tuple[int, int]]
-TASKS: dict[str, Shapes] = {"mel 256/256": ((256, 256),), "all five of Table 1": LENGTHS_AND_STRIDES}
+Shapes = Sequence[Representation]
+TASKS: dict[str, Shapes] = {"mel 256/256": (Representation(256, 256),), "all five of Table 1": REPRESENTATIONS[1:]}
 CONTENDERS = {
     "theanoish": ("ours", 1),
     "librosa, one thread a process": ("librosa", 1),
@@ -35,20 +35,20 @@ CONTENDERS = {
 
 
 def ours(path: Path, shapes: Shapes) -> int:
-    return sum(len(values) for _, values in log_mels(decode(path), shapes))
+    return sum(len(values) for _, values in represented(decode(path), shapes))
 
 
 def with_librosa(path: Path, shapes: Shapes) -> int:
     """Loads once for all spectrograms, as ours does."""
     samples, _ = librosa.load(path, sr=SAMPLE_RATE)
     frames = 0
-    for length, stride in shapes:
+    for shape in shapes:
         mel = librosa.feature.melspectrogram(
             y=samples,
             sr=SAMPLE_RATE,
-            n_fft=fft_length(length),
-            win_length=length,
-            hop_length=stride,
+            n_fft=fft_length(shape.length),
+            win_length=shape.length,
+            hop_length=shape.stride,
             center=False,
             n_mels=MEL_CHANNELS,
             fmax=SAMPLE_RATE / 2,
@@ -83,7 +83,7 @@ def measure(files: list[Path], workers: int, repeats: int) -> dict[tuple[str, st
             for name, (_, threads) in CONTENDERS.items()
         }
         for name, pool in pools.items():  # imports, tables, and the files into the system's cache
-            clips_a_second(pool, CONTENDERS[name][0], files[: 4 * workers], LENGTHS_AND_STRIDES)
+            clips_a_second(pool, CONTENDERS[name][0], files[: 4 * workers], REPRESENTATIONS[1:])
         for _ in tqdm(range(repeats), unit=" repeats"):
             for task, shapes in TASKS.items():
                 for name, pool in pools.items():

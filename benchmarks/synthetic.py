@@ -23,10 +23,11 @@ def write_dataset(path: Path, networks: list[Settings], clips: int = 40) -> None
     """
     generator = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
-        file.attrs.update(format="theanoish", format_version=1, sample_rate=16_000, tags_kept="all")
+        file.attrs.update(format="theanoish", format_version=2, sample_rate=16_000, tags_kept="all")
         file["tags"] = [f"tag {i}" for i in range(TAGS)]
         file["labels"] = (generator.random((clips, TAGS)) < 0.1).astype(np.uint8)
         file["clips/id"] = np.arange(clips)
+        file["clips/samples"] = np.full(clips, CLIP_SAMPLES)
         for name in ("path", "artist", "album", "title"):
             file[f"clips/{name}"] = [f"{name} {i}" for i in range(clips)]
         file["clips/split"] = ["train"] * clips
@@ -40,7 +41,7 @@ def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> 
         count = CLIP_SAMPLES
         values = np.clip(generator.standard_normal(clips * count, np.float32) * 4000, -32768, 32767).astype(np.int16)
     else:
-        count = settings.frames_of(CLIP_SAMPLES)
+        count = int(settings.representation.rows_of(CLIP_SAMPLES))
         values = generator.gamma(2.0, size=(clips * count, MEL_CHANNELS)).astype(np.float32)
     group["values"] = values
     group["start"] = np.arange(clips) * count

@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""Make the HDF5 data set that train.py and evaluate.py read from MagnaTagATune's audio files and tables."""
+"""Make the HDF5 data set that train.py and evaluate.py read: of MagnaTagATune, or of your own songs."""
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
 
 import argparse
 import sys
@@ -11,32 +16,39 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.data.annotations import SPLIT_ORDER
+from theanoish.command import run_script, user_path
 from theanoish.data.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
-from theanoish.data.download import download, join_and_unpack
-from theanoish.data.storage import REPRESENTATIONS
+from theanoish.data.download import download
+from theanoish.data.storage import SPLITS
+from theanoish.data.unpack import join_and_unpack
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.machine import usable_cores
+from theanoish.representation import REPRESENTATIONS
 
 DEFAULT_SOURCE = Path("data/magnatagatune")
 DEMO_SOURCE = Path("data/demo")
 LISTED = 10
 
 
-def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    names = [representation.name for representation in REPRESENTATIONS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--source", type=Path, help=f"folder of the data set (default: {DEFAULT_SOURCE}, or {DEMO_SOURCE} with --demo)"
+        "--source",
+        type=user_path,
+        help=f"folder of the data set (default: {DEFAULT_SOURCE}, or {DEMO_SOURCE} with --demo)",
     )
-    parser.add_argument("--output", type=Path, help="HDF5 file (default: the source folder's name with .h5, beside it)")
+    parser.add_argument(
+        "--output", type=user_path, help="HDF5 file (default: the source folder's name with .h5, beside it)"
+    )
     parser.add_argument(
         "--representations",
         nargs="+",
-        choices=("all", *REPRESENTATIONS),
+        choices=("all", *names),
         default=["raw", "mel_256_256"],
         metavar="NAME",
-        help=f"any of {', '.join(REPRESENTATIONS)}, or all (default: raw mel_256_256)",
+        help=f"any of {', '.join(names)}, or all (default: raw mel_256_256)",
     )
     parser.add_argument(
         "--clips", choices=("all", "tagged"), default="all", help="all, or those with a tag of the 50 (default: all)"
@@ -52,16 +64,15 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     args = parser.parse_args(arguments)
     if args.workers < 1:
         parser.error(f"argument --workers: must be 1 or more, not {args.workers}")
-    return parser, args
+    return args
 
 
 def build_settings(args: argparse.Namespace) -> BuildSettings:
     source = args.source or (DEMO_SOURCE if args.demo else DEFAULT_SOURCE)
-    wanted = REPRESENTATIONS if "all" in args.representations else args.representations
     return BuildSettings(
         source=source,
-        output=args.output or source.with_name(f"{source.resolve().name}.h5"),
-        representations=tuple(name for name in REPRESENTATIONS if name in wanted),
+        output=args.output or source.resolve().with_name(f"{source.resolve().name}.h5"),
+        representations=tuple(r for r in REPRESENTATIONS if {"all", r.name} & set(args.representations)),
         clips=args.clips,
         allow_missing=args.allow_missing,
         overwrite=args.overwrite,
@@ -93,7 +104,7 @@ def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
     if args.download:
         with shown(stop, "downloading") as progress:
             download(source, progress=progress)
-    if (source / "mp3.zip.001").exists():
+    if (source / "mp3.zip.001").exists() or (source / "mp3.zip").exists():
         with shown(stop, "unpacking") as progress:
             join_and_unpack(source, progress=progress)
     if not source.is_dir():
@@ -120,24 +131,26 @@ def print_summary(settings: BuildSettings, summary: Summary, seconds: float) -> 
     for clip in summary.left_out:
         if clip.kind not in ("missing", "untagged"):
             print(f"left out ({clip.kind}): clip {clip.id}, {clip.path}: {clip.reason}")
+    for number, path, remark in summary.remarks:
+        print(f"odd file: clip {number}, {path}: {remark}")
     for number, path, samples in summary.odd_lengths[:LISTED]:
         print(f"length: clip {number}, {path}: {samples} samples, not {USUAL_SAMPLES}")
     if summary.odd_lengths:
         print(
             f"length: {len(summary.odd_lengths)} clips are not {USUAL_SAMPLES} samples long; kept at their own length"
         )
-    splits = ", ".join(f"{summary.clips.get(split, 0)} {split}" for split in SPLIT_ORDER)
+    splits = ", ".join(f"{summary.clips.get(split, 0)} {split}" for split in SPLITS)
     print(f"clips: {sum(summary.clips.values())} ({splits}), {summary.tags} tags")
     kinds = Counter(clip.kind for clip in summary.left_out)
     print(f"left out: {', '.join(f'{count} {kind}' for kind, count in kinds.items()) or 'none'}")
     resumed = f" ({summary.resumed} clips by an earlier run)" if summary.resumed else ""
     print(f"read: {summary.read} clips in {seconds:.1f} s, {summary.read / seconds:.1f} clips/s{resumed}")
     size = settings.output.stat().st_size / 1e9
-    print(f"written: {settings.output}, {size:.2f} GB: {', '.join(settings.representations)}")
+    print(f"written: {settings.output}, {size:.2f} GB: {', '.join(r.name for r in settings.representations)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser, args = parse(arguments)
+    args = parse(arguments)
     settings = build_settings(args)
     try:
         check_output(settings)  # as build() does, but before --demo or --download take their time
@@ -146,8 +159,6 @@ def main(arguments: list[str] | None = None) -> int:
             begun = time.perf_counter()
             summary = build_with_bar(settings, stop)
             seconds = time.perf_counter() - begun
-    except InputError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
     except (BuildStopped, KeyboardInterrupt):
         print("stopped; the same command continues where it stopped", file=sys.stderr)
         return 130
@@ -156,4 +167,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -28,10 +28,11 @@ def write_small_data(path: Path, *, representations=("raw", *MEL_SETTINGS), labe
     lengths = generator.integers(100_000, 200_000, clips)
     signals = [_signal(generator, row, length) for row, length in zip(labels, lengths, strict=True)]
     with h5py.File(path, "w") as file:
-        file.attrs.update({"format": "theanoish", "format_version": 1, "sample_rate": 16_000, "tags_kept": "all"})
+        file.attrs.update({"format": "theanoish", "format_version": 2, "sample_rate": 16_000, "tags_kept": "all"})
         file.attrs.update(attributes)
         file["tags"], file["labels"] = TAGS, labels
         file["clips/id"] = np.arange(clips) + 100
+        file["clips/samples"] = lengths
         file["clips/split"] = SPLITS
         file["clips/artist"] = [f"artist {i // 5}" for i in range(clips)]  # artist 2 is in train and validation
         for name in ("path", "album", "title"):

@@ -4,19 +4,19 @@ import csv
 import json
 import os
 import shutil
-import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import soundfile
 
 from demo.music import TAGS, Piece, compose
+from theanoish.data.parallel import alone, in_parallel
 from theanoish.errors import InputError
-from theanoish.settings import SAMPLE_RATE
+from theanoish.machine import usable_cores
+from theanoish.representation import SAMPLE_RATE
 
-VERSION = 1  # of the music: raised where the same seed gives other samples
+VERSION = 2  # of the music: raised where the same seed gives other samples
 DEFAULT_CLIPS = 264  # about 30 s to make on two cores, 36 MB
 
 # The folder of each artist in turn: 24 artists in 0-b (training), 8 in c (validation), 12 in d-f (test).
@@ -64,19 +64,35 @@ def make_demo(
     if "MP3" not in soundfile.available_formats():
         raise InputError(f"demo: libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 or later can")
     settings = {"version": VERSION, "clips": clips, "seed": seed}
-    if _is_finished(folder, settings):
-        return
+    lock = folder.with_name(f"{folder.name}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with alone(lock, f"{folder}: the demo is being composed"):
+            try:
+                if not _is_finished(folder, settings):
+                    _compose(folder, settings, progress, workers or len(usable_cores()))
+            finally:
+                lock.unlink()
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise InputError(f"{folder}: the demo cannot be written: {error}") from error
+
+
+def _compose(folder: Path, settings: dict[str, int], progress: Callable[[int, int], None] | None, workers: int) -> None:
+    """Make all beside `folder`, then give it its name."""
     beside = folder.with_name(f"{folder.name}.partial")
     try:
         shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
         for name in sorted(set(_FOLDERS)):
             (beside / name).mkdir(parents=True)
-        rows = _write_clips(beside, clips, seed, progress, workers)
-        _write_tables(beside, rows)
+        rows = []
+        work = partial(_write_clip, beside, seed=settings["seed"])
+        for row in in_parallel(work, range(settings["clips"]), workers):
+            rows.append(row)
+            if progress:
+                progress(len(rows), settings["clips"])
+        _write_tables(beside, sorted(rows, key=lambda row: int(row["clip_id"])))
         (beside / "demo.json").write_text(json.dumps(settings) + "\n")
         os.replace(beside, folder)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise InputError(f"{folder}: the demo cannot be written: {error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -93,26 +109,6 @@ def _is_finished(folder: Path, settings: dict[str, int]) -> bool:
             "remove it or name another folder"
         )
     return False
-
-
-def _write_clips(
-    folder: Path, clips: int, seed: int, progress: Callable[[int, int], None] | None, workers: int | None
-) -> list[dict[str, str]]:
-    # spawn: a fork may inherit the locks of the threads that a library has started
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent)
-    try:
-        tasks = [pool.submit(_write_clip, folder, clip, seed) for clip in range(clips)]
-        for done, task in enumerate(as_completed(tasks), start=1):
-            task.result()
-            if progress:
-                progress(done, clips)
-        return [task.result() for task in tasks]
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_clip(folder: Path, clip: int, seed: int) -> dict[str, str]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve, lfilter
+from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
-from theanoish.settings import SAMPLE_RATE
+from theanoish.representation import SAMPLE_RATE
 
 Samples = NDArray[np.float64]
 Note = tuple[float, float, int]  # start and duration in beats, semitones above the instrument's middle
 
+_LOW_CUT = butter(2, 30, "highpass", output="sos", fs=SAMPLE_RATE)  # recordings have no offset, which would tell tags
 CLIP_SAMPLES = 465_984  # 29.124 s, as every clip of MagnaTagATune
 
 
@@ -50,7 +51,8 @@ def _guitar(frequency: float, samples: int, character: float, random: Generator)
     loop = np.convolve([delay + 2 - period, period - 1 - delay], [damping / 2, 1 - damping, damping / 2])
     loop *= 10 ** (-3 / (frequency * 3))  # 60 dB in 3 seconds
     string = np.zeros(samples + 2 * delay + 3)
-    string[3 : delay + 3] = random.uniform(-1, 1, delay)
+    noise = random.uniform(-1, 1, delay)
+    string[3 : delay + 3] = noise - noise.mean()  # what has an offset would keep it: the loop hardly loses any
     for start in range(delay + 3, samples + delay + 3, delay):
         string[start : start + delay] = np.convolve(string[start - delay - 3 : start], loop, "valid")
     return string[3 : samples + 3] * _swell(samples, 0.001, 0.03)
@@ -320,7 +322,8 @@ def _record(mix: Samples, piece: Piece, random: Generator) -> Samples:
     mix = lfilter([1], [1, -random.uniform(0, 0.5)], mix)
     mix += random.normal(size=len(mix)) * 10 ** (random.uniform(-50, -35) / 20)
     level = 10 ** (random.uniform(*LEVELS[piece.loudness]) / 20)
-    return np.tanh(mix * (level / np.sqrt(np.mean(mix**2))))
+    sound = sosfilt(_LOW_CUT, np.tanh(mix * (level / np.sqrt(np.mean(mix**2)))))
+    return np.clip(sound - sound.mean(), -1, 1)
 
 
 def compose(clip: int, artist: int, seed: int) -> tuple[Piece, Samples]:

@@ -1,5 +1,9 @@
 """Windows against h5py's own slices, and files that are not data sets."""
 
+import os
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +11,8 @@ import pytest
 from small_data import SPLITS, TAGS, clip_of, small_settings, write_small_data
 from theanoish.data.dataset import Dataset, Windows
 from theanoish.errors import InputError
-from theanoish.settings import WINDOW_SAMPLES, Settings
+from theanoish.representation import REPRESENTATIONS, WINDOW_SAMPLES
+from theanoish.settings import Settings
 
 RAW = Settings(frontend="raw")
 MEL = small_settings()
@@ -65,16 +70,22 @@ def test_consecutive_windows_cover_the_clip(path, settings):
     assert (offsets[windows.consecutive - 1] + windows.shape[0] <= windows.counts).all()
 
 
-@pytest.mark.parametrize(("length", "stride"), [(1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256)])
-def test_nine_windows_in_a_clip_of_magnatagatune(tmp_path, length, stride):
-    path, settings = tmp_path / "one.h5", Settings(frontend="mel", length=length, stride=stride)
-    frames = (465_984 - length) // stride + 1
+@pytest.mark.parametrize("representation", REPRESENTATIONS, ids=lambda r: r.name)
+def test_as_many_windows_in_spectrograms_as_in_samples(tmp_path, representation):
+    """At every length about a multiple of a window; nine in a clip of MagnaTagATune. All of each are in their clip."""
+    lengths = np.array([465_984, 48_000, *(k * 48_000 + d for k in (2, 3, 7) for d in (-1, 0, 1, 255, 256, 1023))])
+    path, counts = tmp_path / "d.h5", representation.rows_of(lengths)
     with h5py.File(path, "w") as file:
         file.attrs["sample_rate"] = 16_000
-        group = file.create_group(settings.representation.name)
-        group.create_dataset("values", (frames, 128), np.float32)[-1:] = 0
-        group["start"], group["count"] = np.array([0]), np.array([frames])
-    assert Windows(path, settings.representation, True, np.array([0])).consecutive.tolist() == [9]
+        file["clips/samples"] = lengths
+        group = file.create_group(representation.name)
+        shape = (counts.sum(), *representation.row_shape)
+        group.create_dataset("values", shape, representation.dtype)[-1:] = 0
+        group["start"], group["count"] = np.cumsum(counts) - counts, counts
+    windows = Windows(path, representation, False, np.arange(len(lengths)))
+    assert windows.consecutive.tolist() == (lengths // 48_000).tolist() and windows.consecutive[0] == 9
+    last = windows.consecutive_offsets(windows.consecutive - 1)
+    assert (last + windows.shape[0] <= counts).all()
 
 
 def test_training_windows_of_both_kinds(path):
@@ -135,7 +146,7 @@ def attribute(name, value):
     "damage",
     [
         attribute("format", "something else"),
-        attribute("format_version", 2),
+        attribute("format_version", 3),
         lambda file: file.attrs.__delitem__("sample_rate"),
         lambda file: file.attrs.__delitem__("tags_kept"),
         change("tags", None),
@@ -181,7 +192,7 @@ def test_damaged_representation(tmp_path, damage):
     path = write_small_data(tmp_path / "d.h5", representations=["raw"])
     with h5py.File(path, "a") as file:
         damage(file)
-    with pytest.raises(InputError, match=r"d\.h5.*raw.*build"):
+    with pytest.raises(InputError, match=r"d\.h5.*build"):
         Dataset(path).windows(RAW, np.arange(24))
 
 
@@ -193,6 +204,82 @@ def test_compressed_values_are_refused(tmp_path):
         file["raw"].create_dataset("values", data=values, compression="gzip")
     with pytest.raises(InputError, match="contiguous"):
         Dataset(path).windows(RAW, np.arange(24))
+
+
+def test_a_file_of_the_first_version_is_to_be_built_again(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=[], format_version=1)
+    with pytest.raises(InputError, match=r"d\.h5: .*version 1, not 2; build it again with .*build_h5"):
+        Dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "trick"),
+    [
+        ("tags", lambda file, name, secret: file.create_dataset(name, (4,), "S4", external=[(secret, 0, 16)])),
+        ("labels", lambda file, name, secret: file.create_dataset(name, (24, 4), "u1", external=[(secret, 0, 96)])),
+        ("labels", lambda file, name, secret: file.create_virtual_dataset(name, virtual_labels(secret))),
+        ("tags", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/tags"))),
+        ("clips/artist", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/tags"))),
+        ("clips", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/clips"))),
+        ("clips/artist", lambda file, name, secret: file.__setitem__(name, h5py.SoftLink("/clips/artist"))),
+        ("clips/artist", lambda file, name, secret: file.__setitem__(name, h5py.SoftLink("/clips/path"))),
+        ("labels", lambda file, name, secret: file.create_dataset(name, (10**9, 4), np.uint8)),
+        ("labels", lambda file, name, secret: file.create_dataset(name, (10**6, 4), np.uint8, compression="gzip")),
+        ("tags", lambda file, name, secret: file.create_dataset(name, (10**9,), h5py.string_dtype())),
+        ("clips/id", lambda file, name, secret: file.__setitem__(name, np.arange(24, dtype=np.uint8))),
+        ("clips/samples", lambda file, name, secret: file.__setitem__(name, np.full(24, np.nan))),
+    ],
+)
+def test_files_of_strangers_are_refused(tmp_path, name, trick):
+    """None leads to another file's contents, or claims what is not in it."""
+    path, secret = write_small_data(tmp_path / "d.h5", representations=[]), tmp_path / "secret"
+    secret.write_bytes(b"root:x:0:0:secret" * 100)
+    with h5py.File(path, "a") as file:
+        del file[name]
+        trick(file, name, str(secret))
+    with pytest.raises(InputError, match=r"d\.h5: is no data set"):
+        Dataset(path)
+
+
+def virtual_labels(secret):
+    layout = h5py.VirtualLayout((24, 4), np.uint8)
+    layout[:] = h5py.VirtualSource(secret, "labels", (24, 4))
+    return layout
+
+
+def test_many_texts_that_are_one_in_the_file_do_not_fill_the_memory(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=[])
+    with h5py.File(path, "a") as file:
+        del file["tags"]
+        texts = file.create_dataset("tags", (5000,), h5py.string_dtype())
+        texts[0] = "x" * 100_000
+        place = texts.id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[place : place + 16 * 5000] = content[place : place + 16] * 5000  # references to the same text
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="more text than the file"):
+        Dataset(path)
+
+
+def test_a_data_set_replaced_while_it_is_in_use_is_refused(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+    dataset = Dataset(path)
+    os.replace(write_small_data(tmp_path / "other.h5", representations=["raw"]), path)
+    with pytest.raises(InputError, match=r"d\.h5: was replaced"):
+        dataset.windows(RAW, np.arange(3))
+
+
+def test_a_file_open_for_writing_elsewhere_is_not_called_broken(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+    program = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        other.stdout.readline()
+        with pytest.raises(InputError, match=r"d\.h5: is open for writing in another process"):
+            Dataset(path)
+        other.communicate("\n")
+    assert Dataset(path).tags == TAGS
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500)])

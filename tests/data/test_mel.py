@@ -2,8 +2,8 @@ import librosa
 import numpy as np
 import pytest
 
-from theanoish.data.mel import log_mel, log_mels
-from theanoish.representation import LENGTHS_AND_STRIDES
+from theanoish.data.mel import log_mel, represented
+from theanoish.representation import LENGTHS_AND_STRIDES, RAW, REPRESENTATIONS, Representation
 
 RNG = np.random.default_rng(3)
 TIME = np.arange(50_001) / 16_000
@@ -31,7 +31,7 @@ def librosa_log_mel(samples, length, stride):
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_equals_librosa(signal, length, stride):
     samples = SIGNALS[signal].astype(np.int16)
-    ours, theirs = log_mel(samples, length, stride), librosa_log_mel(samples, length, stride)
+    ours, theirs = log_mel(samples, Representation(length, stride)), librosa_log_mel(samples, length, stride)
     assert ours.shape == theirs.shape == ((50_001 - length) // stride + 1, 128)
     assert ours.dtype == np.float32 and ours.flags.c_contiguous and ours.min() >= 0
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
@@ -42,27 +42,29 @@ def test_frame_covers_its_own_samples_only(length, stride):
     samples = np.zeros(48_000, np.int16)
     frame = 20
     samples[frame * stride + length // 2] = 20_000
-    heard = np.flatnonzero(log_mel(samples, length, stride).max(axis=1) > 1e-3)
+    heard = np.flatnonzero(log_mel(samples, Representation(length, stride)).max(axis=1) > 1e-3)
     overlapping = length // stride
     assert frame in heard and len(heard) <= overlapping and abs(heard - frame).max() < overlapping
-    alone = log_mel(samples[frame * stride : frame * stride + length], length, stride)
-    np.testing.assert_allclose(alone[0], log_mel(samples, length, stride)[frame], atol=1e-5)
+    alone = log_mel(samples[frame * stride : frame * stride + length], Representation(length, stride))
+    np.testing.assert_allclose(alone[0], log_mel(samples, Representation(length, stride))[frame], atol=1e-5)
 
 
 def test_frames_of_a_window_of_three_seconds():
     samples = np.zeros(48_000, np.int16)
-    assert [len(log_mel(samples, *setting)) for setting in LENGTHS_AND_STRIDES] == [46, 92, 93, 186, 187]
+    frames = [len(log_mel(samples, Representation(*setting))) for setting in LENGTHS_AND_STRIDES]
+    assert frames == [46, 92, 93, 186, 187]
 
 
 def test_several_at_once_are_as_one_by_one():
     samples = SIGNALS["noise"].astype(np.int16)
-    several = dict(log_mels(samples, LENGTHS_AND_STRIDES))
-    assert set(several) == set(LENGTHS_AND_STRIDES)
-    for setting, values in several.items():
+    several = dict(represented(samples, REPRESENTATIONS))
+    assert set(several) == set(REPRESENTATIONS)
+    np.testing.assert_array_equal(several.pop(RAW), samples)
+    for representation, values in several.items():
         assert values.flags.c_contiguous
-        np.testing.assert_allclose(values, log_mel(samples, *setting), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(values, log_mel(samples, representation), rtol=1e-6, atol=1e-6)
 
 
 def test_what_is_shorter_than_a_frame_has_none():
-    assert log_mel(np.zeros(255, np.int16), 256, 256).shape == (0, 128)
-    assert log_mel(np.zeros(0, np.int16), 1024, 512).shape == (0, 128)
+    assert log_mel(np.zeros(255, np.int16), Representation(256, 256)).shape == (0, 128)
+    assert log_mel(np.zeros(0, np.int16), Representation(1024, 512)).shape == (0, 128)

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 import reference
 from theanoish.errors import InputError
 from theanoish.model.compile import BACKENDS, compile_function
-from theanoish.model.network import Network
+from theanoish.model.network import Network, to_file
 from theanoish.settings import Settings
 
 generator = np.random.default_rng(0)
@@ -125,7 +125,7 @@ def gradients_of(network, backend, variables, values):
     loss = network.loss(*variables)
     outputs = [loss, *pytensor.grad(loss, list(network.parameters.values()))]
     loss, *gradients = compile_function(variables, outputs, backend)(*values)
-    return float(loss), dict(zip(network.parameters, map(np.asarray, gradients), strict=True))
+    return float(loss), dict(zip(network.parameters, map(to_file, gradients), strict=True))
 
 
 class FixedLogits(Network):

@@ -1,40 +1,40 @@
 """MagnaTagATune's two tables: which clip has which tags, who made it, and which split it belongs to (section 4)."""
 
-import csv
-import gzip
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from theanoish.data.csv_table import read_rows
 from theanoish.errors import InputError
 
 ANNOTATIONS_FILE = "annotations_final.csv"
 CLIP_INFO_FILE = "clip_info_final.csv"
 TAGS_KEPT = 50
-SPLIT_ORDER = ("train", "validation", "test")
 SPLIT_OF_FOLDER = {folder: "train" for folder in "0123456789ab"} | {"c": "validation"} | dict.fromkeys("def", "test")
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """The annotated clips, in the order of the CSV.
+    """The annotated clips, in the order of the table.
 
     Attributes
     ----------
+    folder : Path
+        Holds the audio files.
     ids : int64 array (clips,)
     paths, artists, albums, titles : list of str (clips)
-        Paths are relative to the folder that holds the folders ``0`` to ``f``.
+        Paths are relative to `folder`.
     splits : str array (clips,)
         "train", "validation" or "test".
     tags : list of str
-        Every tag column, in the order of the CSV.
+        In the order of the table.
     labels : uint8 array (clips, tags)
     """
 
+    folder: Path
     ids: NDArray[np.int64]
     paths: list[str]
     artists: list[str]
@@ -44,11 +44,25 @@ class Annotations:
     tags: list[str]
     labels: NDArray[np.uint8]
 
+    def with_most_frequent_tags(self, count: int) -> "Annotations":
+        """The same clips with their `count` most frequent tags alone.
+
+        Raises
+        ------
+        InputError
+            Where no clip has any tag.
+        """
+        columns = most_frequent_tags(self.labels, count)
+        if len(columns) == 0:
+            raise InputError(f"{self.folder}: no clip has any tag")
+        return replace(self, tags=[self.tags[i] for i in columns], labels=self.labels[:, columns])
+
 
 def read_annotations(folder: Path) -> Annotations:
     """Read ``annotations_final.csv`` and ``clip_info_final.csv`` (or their ``.csv.gz``) of a data set.
 
-    Clips without an ``mp3_path`` are not part of the data set and are passed over.
+    Clips without an ``mp3_path`` are not part of the data set and are passed over. Their folders ``0`` to ``f`` are in
+    `folder` or in its ``mp3``.
 
     Raises
     ------
@@ -56,23 +70,33 @@ def read_annotations(folder: Path) -> Annotations:
         Where a file is missing or broken: the message names the file, the line and the field.
     """
     file = _find(folder, ANNOTATIONS_FILE)
-    rows = _rows(file, ("clip_id", "mp3_path"))
+    rows = read_rows(file, "\t", ("clip_id", "mp3_path"))
     _, header = next(rows)
     tag_columns = [i for i, name in enumerate(header) if name not in ("clip_id", "mp3_path")]
     if not tag_columns:
         raise InputError(f"{file}: has no tag column between 'clip_id' and 'mp3_path'")
     id_column, path_column = header.index("clip_id"), header.index("mp3_path")
     paths: dict[int, str] = {}
+    lines: dict[str, int] = {}  # of each path
     labels = []
     for line, row in rows:
-        if row[path_column]:
-            clip = _clip_id(file, line, row[id_column], paths)
-            paths[clip] = _checked_path(file, line, row[path_column])
+        if path := row[path_column]:
+            clip = _clip_id(row[id_column])
+            if clip is None:
+                raise InputError(f"{file}, line {line}: 'clip_id' is {row[id_column]!r}, not a whole number")
+            if clip in paths:
+                raise InputError(f"{file}, line {line}: 'clip_id' {clip} occurs a second time")
+            if path in lines:
+                raise InputError(f"{file}, line {line}: 'mp3_path' is {path!r}, as in line {lines[path]}")
+            _check_path(file, line, path)
+            paths[clip], lines[path] = path, line
             labels.append(_labels(file, line, row, header, tag_columns))
     if not paths:
         raise InputError(f"{file}: lists no clip with an 'mp3_path'")
     info = _read_clip_info(_find(folder, CLIP_INFO_FILE), paths)
+    below = folder / "mp3"
     return Annotations(
+        folder=below if any(os.path.isfile(below / path) for path in lines) else folder,
         ids=np.array(list(paths), np.int64),
         paths=list(paths.values()),
         artists=[info[clip][0] for clip in paths],
@@ -109,49 +133,15 @@ def _find(folder: Path, name: str) -> Path:
     raise InputError(f"{folder}: holds no {name} (nor {name}.gz), the table that comes with the data set")
 
 
-def _rows(file: Path, needed: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of the header, then of each row, every one as long as the header."""
-    opened = gzip.open if file.suffix == ".gz" else open
-    try:
-        with opened(file, "rt", encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, delimiter="\t")
-            header = next(reader, [])
-            _check_header(file, header, needed)
-            yield 1, header
-            for row in reader:
-                if row and len(row) != len(header):
-                    raise InputError(f"{file}, line {reader.line_num}: has {len(row)} fields, not {len(header)}")
-                if row:
-                    yield reader.line_num, row
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: is not UTF-8 text ({error})") from error
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
-        raise InputError(f"{file}: cannot be read as a table ({error})") from error
+def _clip_id(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def _check_header(file: Path, header: list[str], needed: Sequence[str]) -> None:
-    for name in needed:
-        if name not in header:
-            raise InputError(f"{file}, line 1: has no column '{name}'; the file must be tab-separated with a header")
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
-        raise InputError(f"{file}, line 1: has more than one column '{min(twice)}'")
-
-
-def _clip_id(file: Path, line: int, text: str, seen: dict[int, str]) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InputError(f"{file}, line {line}: 'clip_id' is {text!r}, not a whole number")
-    if int(text) in seen:
-        raise InputError(f"{file}, line {line}: 'clip_id' {text} occurs a second time")
-    return int(text)
-
-
-def _checked_path(file: Path, line: int, path: str) -> str:
+def _check_path(file: Path, line: int, path: str) -> None:
     if path[0] not in SPLIT_OF_FOLDER or path[1:2] != "/":
         raise InputError(f"{file}, line {line}: 'mp3_path' is {path!r}; it must begin with a folder, 0 to 9 or a to f")
-    if ".." in PurePosixPath(path).parts or "\0" in path:
+    if ".." in PurePosixPath(path).parts:
         raise InputError(f"{file}, line {line}: 'mp3_path' is {path!r}, which leaves its folder")
-    return path
 
 
 def _labels(file: Path, line: int, row: list[str], header: list[str], columns: list[int]) -> list[bool]:
@@ -163,14 +153,14 @@ def _labels(file: Path, line: int, row: list[str], header: list[str], columns: l
 
 def _read_clip_info(file: Path, clips: dict[int, str]) -> dict[int, tuple[str, str, str]]:
     """Artist, album and title by clip id."""
-    rows = _rows(file, ("clip_id", "artist", "album", "title"))
+    rows = read_rows(file, "\t", ("clip_id", "artist", "album", "title"))
     _, header = next(rows)
     columns = [header.index(name) for name in ("clip_id", "artist", "album", "title")]
     info: dict[int, tuple[str, str, str]] = {}
     for _, row in rows:
         clip, artist, album, title = (row[i] for i in columns)
-        if clip.isascii() and clip.isdigit():
-            info[int(clip)] = (artist, album, title)
+        if (number := _clip_id(clip)) is not None:
+            info[number] = (artist, album, title)
     missing = clips.keys() - info.keys()
     if missing:
         raise InputError(f"{file}: has no row for clip {min(missing)} ({len(missing)} annotated clips lack theirs)")

@@ -1,17 +1,34 @@
-"""Audio files of any kind that libsndfile reads, as mono 16-bit samples at 16 kHz."""
+"""Audio files of any kind as mono 16-bit samples at 16 kHz.
+
+libsndfile decodes, being the fastest. What it cannot open, breaks off or leaves unread goes to FFmpeg (PyAV), which
+reads more kinds of files and goes on behind damage. A header is a hint: how long a clip is, its decoded samples say.
+"""
 
 import math
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError
-from theanoish.settings import SAMPLE_RATE
+from theanoish.representation import FULL_SCALE, SAMPLE_RATE
 
-FULL_SCALE = 32_768
 EMPTY_FILE = "empty file (0 bytes)"
+SAMPLE_RATES = (1_000, 384_000)
+BLOCK = 2**22  # values decoded at a time
+UNREAD = 4096  # bytes; tags behind the music are shorter, as a rule
+LIKELY_PER_BYTE = 64  # samples at 16 kHz that a byte of music hardly exceeds; silence may
+LONGEST_OF_SMALL = 3600 * SAMPLE_RATE  # what a file may unpack to beyond that, so that no small file fills the memory
+# Of FFmpeg's, those that hold music themselves: playlists and the like lead to other files and hosts.
+FORMATS = "aac,ac3,aiff,ape,asf,au,caf,eac3,flac,matroska,webm,mov,mp4,m4a,3gp,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
+_ANY = Exception  # decoders raise many kinds, and one odd file must never stop a build
+_MISSTATED = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")  # libsndfile's remark about a header
 
 
 class AudioError(InputError):
@@ -28,21 +45,59 @@ class AudioError(InputError):
         self.reason = reason
 
 
-def length_by_header(path: Path) -> int:
-    """Samples at 16 kHz that a file's header promises, an upper bound of what `decode` returns.
+@dataclass(frozen=True)
+class _Sound:
+    """What a decoder gives.
+
+    Attributes
+    ----------
+    mono : float32 array (samples,)
+        At the file's own rate, in [-1, 1].
+    rate : int
+    promised : float
+        Samples by the header; NaN where it does not say.
+    unread : int
+        Bytes of the file that the decoder did not come to.
+    damaged : int
+        Places that it left out.
+    """
+
+    mono: NDArray[np.float32]
+    rate: int
+    promised: float
+    unread: int = 0
+    damaged: int = 0
+
+    @property
+    def lacks(self) -> float:
+        """Samples that the header promises and that are not there."""
+        return self.promised - len(self.mono)
+
+    @property
+    def tolerance(self) -> float:
+        """Samples by which the header of an MP3 may be wrong, since it is often an estimate."""
+        return float(np.nanmax([0.25 * self.rate, 0.02 * self.promised]))
+
+
+def expected_length(path: Path) -> int:
+    """Samples at 16 kHz that a file will hold, by its header; by its size where the header cannot be true.
 
     Raises
     ------
     AudioError
         Where the file is missing, empty or no audio.
     """
+    size = _size(path)
     try:
-        if path.stat().st_size == 0:
-            raise AudioError(path, EMPTY_FILE)
-        with path.open("rb") as file, soundfile.SoundFile(file) as audio:
-            return math.ceil(audio.frames * SAMPLE_RATE / audio.samplerate)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise AudioError(path, _reason(error)) from error
+        with path.open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as audio:
+            promised = audio.frames * SAMPLE_RATE / audio.samplerate
+    except _ANY as error:
+        try:
+            with _opened_by_ffmpeg(path) as container:
+                promised = (container.duration or 0) / 1e6 * SAMPLE_RATE
+        except _ANY as other:
+            raise AudioError(path, _reasons(error, other)) from error
+    return math.ceil(promised) if 0 < promised <= LIKELY_PER_BYTE * size else size
 
 
 def decode(path: Path) -> NDArray[np.int16]:
@@ -60,17 +115,118 @@ def decode(path: Path) -> NDArray[np.int16]:
     AudioError
         Where the file is missing, empty, broken or no audio.
     """
+    return read_audio(path)[0]
+
+
+def read_audio(path: Path) -> tuple[NDArray[np.int16], str]:
+    """As `decode`, with a remark.
+
+    Returns
+    -------
+    int16 array (samples,)
+    str
+        Where the file is damaged or not as long as its header says: what was read of it. Mostly "".
+
+    Raises
+    ------
+    AudioError
+    """
+    size = _size(path)
+    most = LIKELY_PER_BYTE * size + LONGEST_OF_SMALL
+    sound, error = None, None
     try:
-        if path.stat().st_size == 0:
-            raise AudioError(path, EMPTY_FILE)
-        # libsndfile's own conversion to 16 bit gives the same numbers, slower.
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, MemoryError, soundfile.SoundFileError) as error:
-        raise AudioError(path, _reason(error)) from error
-    if not np.isfinite(samples.sum()):
+        sound = _by_libsndfile(path, size, most)
+    except _ANY as exception:
+        error = exception
+    if sound is None or sound.unread > UNREAD or sound.lacks > sound.tolerance:
+        try:
+            other = _by_ffmpeg(path, most)
+            if sound is None:
+                sound = other
+            elif len(other.mono) > len(sound.mono) + sound.tolerance:
+                sound = replace(other, promised=sound.promised)
+        except _ANY as exception:
+            if error:
+                raise AudioError(path, _reasons(error, exception)) from error
+    assert sound is not None
+    if not np.isfinite(sound.mono.sum()):
         raise AudioError(path, "holds samples that are not finite numbers")
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    return _to_int16(_resampled(mono, rate))
+    return _to_int16(_resampled(sound.mono, sound.rate)), _remark(sound)
+
+
+def _size(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise AudioError(path, _reason(error)) from error
+    if size == 0:
+        raise AudioError(path, EMPTY_FILE)
+    return size
+
+
+def _by_libsndfile(path: Path, size: int, most: int) -> _Sound:
+    # By its descriptor, so that the file's name means nothing, and it can be asked how far the decoder came.
+    with path.open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as audio:
+        mono = _joined(_blocks(audio), audio.samplerate, most)
+        promised = float("nan") if audio.frames > 2**62 else float(audio.frames)
+        if misstated := _MISSTATED.search(audio.extra_info):
+            promised *= int(misstated[1]) / max(1, int(misstated[2]))
+        return _Sound(mono, audio.samplerate, promised, size - os.lseek(file.fileno(), 0, os.SEEK_CUR))
+
+
+def _by_ffmpeg(path: Path, most: int) -> _Sound:
+    with _opened_by_ffmpeg(path) as container:
+        if not container.streams.audio:
+            raise ValueError("holds no audio")
+        stream = container.streams.audio[0]
+        damaged = 0
+
+        def blocks() -> Iterator[NDArray[np.float32]]:
+            nonlocal damaged
+            to_float = av.AudioResampler(format="fltp")
+            packets = container.demux(stream)
+            while True:
+                try:
+                    for frame in next(packets).decode():
+                        yield from (converted.to_ndarray().mean(axis=0) for converted in to_float.resample(frame))
+                except StopIteration:
+                    return
+                except (av.FFmpegError, ValueError):  # damage, or a frame of another kind than those before
+                    damaged += 1
+
+        import av
+
+        mono = _joined(blocks(), stream.rate, most)
+        promised = (container.duration / 1e6 if container.duration else float("nan")) * stream.rate
+        return _Sound(mono, stream.rate, promised, damaged=damaged)
+
+
+def _opened_by_ffmpeg(path: Path) -> Any:
+    import av  # it takes longer than starting a worker, and few files need it
+
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    return av.open(str(path), metadata_errors="ignore", options=options)
+
+
+def _blocks(audio: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    audio.seek(0)  # as soundfile.read does; without it the numbers of an MP3 differ by 1e-7
+    # libsndfile's own conversion to 16 bit gives the same numbers, slower.
+    while len(block := audio.read(max(1, BLOCK // audio.channels), dtype="float32", always_2d=True)):
+        yield block[:, 0] if audio.channels == 1 else block.mean(axis=1)
+
+
+def _joined(blocks: Iterable[NDArray[np.float32]], rate: int, most: int) -> NDArray[np.float32]:
+    """Blocks of samples as one array, where they are at most `most` at 16 kHz."""
+    lowest, highest = SAMPLE_RATES
+    if not lowest <= rate <= highest:
+        raise ValueError(f"its header says {rate} Hz; {lowest} to {highest} Hz can be read")
+    kept, samples = [], 0
+    for block in blocks:
+        kept.append(block)
+        samples += len(block)
+        if samples * SAMPLE_RATE > most * rate:
+            raise ValueError(f"unpacks to more than {most} samples, which no music of its size does")
+    return kept[0] if len(kept) == 1 else np.concatenate([*kept, np.empty(0, np.float32)])
 
 
 def _resampled(mono: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
@@ -91,9 +247,23 @@ def _to_int16(mono: NDArray[np.float32]) -> NDArray[np.int16]:
     return mono.astype(np.int16)
 
 
+def _remark(sound: _Sound) -> str:
+    at_16_khz = SAMPLE_RATE / sound.rate
+    remarks = [f"damaged in {sound.damaged} places"] if sound.damaged else []
+    if abs(sound.lacks) > sound.tolerance:
+        remarks.append(f"its header says {sound.promised * at_16_khz:.0f} samples")
+    if sound.unread > UNREAD:
+        remarks.append(f"its last {sound.unread} bytes are not read")
+    return "; ".join([*remarks, f"holds {len(sound.mono) * at_16_khz:.0f} samples"]) if remarks else ""
+
+
+def _reasons(first: Exception, second: Exception) -> str:
+    """Why neither decoder reads a file."""
+    return f"{_reason(first)}; FFmpeg: {_reason(second)}"
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, soundfile.LibsndfileError):
         return f"libsndfile: {error.error_string}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+    # Of the system and of FFmpeg: what is wrong, without the file's name.
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -5,41 +5,33 @@ beside it says which clips are in it; a build that was stopped or killed continu
 """
 
 import json
-import multiprocessing
 import os
-import shutil
-import signal
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from theanoish.data.clip_job import Job, Result, do_job
-from theanoish.data.journal import Journal
+from theanoish.data.annotations import TAGS_KEPT, read_annotations
+from theanoish.data.jobs import Job, Journal, Result, do_job
 from theanoish.data.mel import fft_length
-from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, left_out_after_reading, make_plan, versions
-from theanoish.data.storage import RAW, frames_of, length_and_stride, make_skeleton, row_bytes, write_table
+from theanoish.data.parallel import in_parallel
+from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
+from theanoish.data.storage import FORMAT, FORMAT_VERSION, first_row, make_skeleton, write_tables
 from theanoish.errors import InputError
 from theanoish.files import check_creatable, sync_to_disk
 from theanoish.interrupt import StopRequest
-from theanoish.representation import COMPRESSION, MEL_CHANNELS, SAMPLE_RATE, WINDOW_SAMPLES
+from theanoish.representation import COMPRESSION, MEL_CHANNELS, RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
 USUAL_SAMPLES = 465_984  # of every readable clip of MagnaTagATune
 ABOUT = (
     "Clips are in the order train, validation, test. In each representation, clip i is "
     "values[start[i] : start[i] + count[i]]; rows of 'values' that belong to no clip mean nothing. 'raw' holds int16 "
     "samples (divide by 32768), 'mel_<length>_<stride>' log(1 + 10000 x) of mel power spectrograms, one row a frame; "
-    "frame t begins at sample t * stride. labels[i, j] is 1 where clip i has tags[j]. 'left_out' lists the clips that "
-    "are not in the file."
+    "frame t begins at sample t * stride. labels[i, j] is 1 where clip i has tags[j], clips/samples its samples at "
+    "16 kHz. 'left_out' lists the clips that are not in the file."
 )
 
 
@@ -57,8 +49,7 @@ class BuildSettings:
         Folder with the two CSVs, and the clips' folders ``0`` to ``f`` in it or in its ``mp3``.
     output : Path
         The HDF5 file.
-    representations : tuple of str
-        Of `storage.REPRESENTATIONS`.
+    representations : tuple of Representation
     clips : {"all", "tagged"}
         Whether clips without any of the kept tags are in the file.
     allow_missing : bool
@@ -71,7 +62,7 @@ class BuildSettings:
 
     source: Path
     output: Path
-    representations: tuple[str, ...] = (RAW, "mel_256_256")
+    representations: tuple[Representation, ...] = (RAW, Representation(256, 256))
     clips: str = "all"
     allow_missing: bool = False
     overwrite: bool = False
@@ -88,6 +79,8 @@ class Summary:
         By split.
     tags : int
     left_out : list of LeftOut
+    remarks : list of (id, path, remark)
+        The clips in the file whose audio files are odd: damaged, or not as long as their headers say.
     odd_lengths : list of (id, path, samples)
         The clips in the file that are not 465,984 samples long.
     read, resumed : int
@@ -97,6 +90,7 @@ class Summary:
     clips: dict[str, int]
     tags: int
     left_out: list[LeftOut]
+    remarks: list[tuple[int, str, str]]
     odd_lengths: list[tuple[int, str, int]]
     read: int
     resumed: int
@@ -121,23 +115,19 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
         Where `stop` was requested.
     """
     check_output(settings)
-    output = settings.output
 
     def report(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
         if stop.requested:
             raise BuildStopped
 
-    plan = make_plan(settings.source, settings.representations, settings.clips, settings.allow_missing, report)
+    annotations = read_annotations(settings.source).with_most_frequent_tags(TAGS_KEPT)
+    plan = make_plan(annotations, settings.representations, settings.clips, settings.allow_missing, report)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        settings.output.parent.mkdir(parents=True, exist_ok=True)
         return _fill(plan, settings, report)
     except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error})") from error
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a worker process died, perhaps for want of memory; the same command with fewer --workers continues"
-        ) from error
+        raise InputError(f"{settings.output}: cannot be written ({error})") from error
 
 
 def check_output(settings: BuildSettings) -> None:
@@ -148,93 +138,70 @@ def check_output(settings: BuildSettings) -> None:
     InputError
         Where the output exists and must not be replaced, or no file can be made there.
     """
-    output = settings.output
-    check_creatable(output)
-    if output.exists() and not settings.overwrite:
-        raise InputError(f"{output}: exists already; --overwrite replaces it, --output names another file")
+    check_creatable(settings.output)
+    if settings.output.exists() and not settings.overwrite:
+        raise InputError(f"{settings.output}: exists already; --overwrite replaces it, --output names another file")
 
 
 def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
     """Read what the journal does not have, write the tables, and give the file its name."""
     output = settings.output
-    partial = output.with_name(f"{output.name}.partial")
-    with Journal(output.with_name(f"{output.name}.journal"), partial, plan.fingerprint()) as journal:
+    unfinished = output.with_name(f"{output.name}.partial")
+    with Journal(output.with_name(f"{output.name}.journal"), unfinished, plan.fingerprint()) as journal:
         resumed = len(journal.results)
-        places = make_skeleton(partial, {name: int(plan.starts(name)[-1]) for name in plan.representations})
-        _check_space(partial)
-        _read_clips(plan, _jobs(plan, partial, places), journal, settings.workers, report)
-        summary = _write_tables(plan, settings, partial, journal.results, resumed)
-        sync_to_disk(partial)
-        os.replace(partial, output)
+        try:
+            _read_clips(plan, unfinished, journal, settings.workers, report)
+            summary = _write_tables(plan, settings, unfinished, journal.results, resumed)
+            check_output(settings)  # another build may have finished in the meantime
+        except (InputError, OSError):
+            if not journal.results:
+                journal.remove()
+            raise
+        sync_to_disk(unfinished)
+        os.replace(unfinished, output)
         sync_to_disk(output.parent)
         journal.remove()
     return summary
 
 
-def _check_space(partial: Path) -> None:
-    status = partial.stat()
-    needed = status.st_size - status.st_blocks * 512  # the file is sparse until it is filled
-    free = shutil.disk_usage(partial.parent).free
-    if needed > free:
-        raise InputError(f"{partial}: needs {needed / 1e9:.1f} GB more, the disk has {free / 1e9:.1f} GB; free some")
+def _read_clips(plan: Plan, output: Path, journal: Journal, workers: int, report: Progress) -> None:
+    """Do what the journal has not.
+
+    A clip that is longer than its header promises goes to the spare room behind all others. If that is too small for
+    all of these, everything begins anew with the room that they need.
+    """
+    while True:
+        begins = plan.begins(journal.longer)
+        arrays = make_skeleton(output, plan.representations, int(begins[-1]))
+        new = [clip for clip in range(len(plan.rows)) if clip not in journal.results]
+        jobs = [
+            Job(clip, plan.path(clip), output, int(begins[clip]), int(begins[clip + 1] - begins[clip]), arrays)
+            for clip in new
+        ]
+        _do(jobs, plan, journal, workers, report)
+        homeless = {clip: result.samples for clip, result in sorted(journal.results.items()) if result.is_homeless}
+        stored = [result for result in journal.results.values() if result.begin >= 0]
+        spare = max([int(begins[-2]), *(result.begin + result.samples for result in stored)])
+        if spare + sum(homeless.values()) <= begins[-1]:
+            break
+        journal.begin_anew(journal.longer | homeless)
+    jobs = []
+    for clip, samples in homeless.items():
+        jobs.append(Job(clip, plan.path(clip), output, spare, samples, arrays))
+        spare += samples
+    _do(jobs, plan, journal, workers, report)
 
 
-def _jobs(plan: Plan, partial: Path, places: dict[str, int]) -> list[Job]:
-    starts = {name: places[name] + plan.starts(name) * row_bytes(name) for name in plan.representations}
-    return [
-        Job(
-            clip=clip,
-            audio=str(plan.path(clip)),
-            output=str(partial),
-            room=int(plan.room[clip]),
-            places=tuple((name, int(starts[name][clip])) for name in plan.representations),
-        )
-        for clip in range(len(plan.rows))
-    ]
-
-
-def _read_clips(plan: Plan, jobs: list[Job], journal: Journal, workers: int, report: Progress) -> None:
-    """Do the jobs that the journal has not, and enter them."""
-    todo = [job for job in jobs if job.clip not in journal.results]
+def _do(jobs: list[Job], plan: Plan, journal: Journal, workers: int, report: Progress) -> None:
+    """Do jobs and enter their results into the journal."""
     try:
-        for result in _done_in_parallel(todo, workers):
+        for result in in_parallel(do_job, jobs, workers) if jobs else ():
             journal.add(result)
             if result.reason:
                 _check_failures_so_far(plan, journal)
-            report("reading clips", len(journal.results), len(jobs))
+            report("reading clips", len(journal.results), len(plan.rows))
     finally:
         journal.record()
-
-
-def _done_in_parallel(jobs: list[Job], workers: int) -> Iterator[Result]:
-    """Results in the order in which they are ready; what has not begun is dropped where the caller stops asking."""
-    pool = ProcessPoolExecutor(
-        max_workers=max(1, min(workers, len(jobs))),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare_worker,
-    )
-    try:
-        for future in as_completed([pool.submit(do_job, job) for job in jobs]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _prepare_worker() -> None:
-    """One thread a worker; signals and the end of the build reach workers through their parent alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threadpool_limits(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 2)  # the decoder prints there about broken files, which the build reports itself
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _check_failures_so_far(plan: Plan, journal: Journal) -> None:
@@ -251,80 +218,82 @@ def _all_left_out(plan: Plan, results: dict[int, Result]) -> list[LeftOut]:
     left_out = list(plan.left_out)
     for clip, result in sorted(results.items()):
         if result.reason:
-            left_out.append(left_out_after_reading(plan, clip, result.reason))
-        elif result.samples < WINDOW_SAMPLES:
+            left_out.append(plan.left(plan.rows[clip], result.reason, "unreadable"))
+        elif result.is_homeless:
+            left_out.append(plan.left(plan.rows[clip], "the file changed while it was read", "unreadable"))
+        elif result.begin < 0:
             reason = f"{result.samples} samples, fewer than a window's {WINDOW_SAMPLES}"
-            left_out.append(left_out_after_reading(plan, clip, reason, "too short"))
+            remark = f" ({result.remark})" if result.remark else ""
+            left_out.append(plan.left(plan.rows[clip], reason + remark, "too short"))
     return left_out
 
 
 def _write_tables(
-    plan: Plan, settings: BuildSettings, partial: Path, results: dict[int, Result], resumed: int
+    plan: Plan, settings: BuildSettings, output: Path, results: dict[int, Result], resumed: int
 ) -> Summary:
-    left_out = _all_left_out(plan, results)
-    samples = np.array([0 if results[i].reason else results[i].samples for i in range(len(plan.rows))], np.int64)
-    kept = np.flatnonzero(samples >= WINDOW_SAMPLES)
-    if len(kept) == 0:
+    left_out, table = _all_left_out(plan, results), plan.annotations
+    kept = [results[clip] for clip in range(len(plan.rows)) if results[clip].begin >= 0]
+    if not kept:
         raise InputError(f"{settings.source}: every clip is shorter than a window, {WINDOW_SAMPLES / SAMPLE_RATE:g} s")
-    rows, table = plan.rows[kept], plan.annotations
-    with h5py.File(partial, "r+") as file:
-        file.attrs.update(_description(settings))
-        write_table(file, {"tags": [table.tags[i] for i in plan.tag_columns]})
-        write_table(file, {"labels": table.labels[np.ix_(rows, plan.tag_columns)]})
-        write_table(file.create_group("clips"), {"id": table.ids[rows], "split": table.splits[rows]})
-        for name in ("path", "artist", "album", "title"):
-            write_table(file["clips"], {name: [getattr(table, f"{name}s")[row] for row in rows]})
-        for name in plan.representations:
-            _describe(file[name], name, plan.starts(name)[kept], frames_of(name, samples[kept]))
-        write_table(file.create_group("left_out"), {"id": np.array([clip.id for clip in left_out], np.int64)})
-        for name in ("path", "reason", "kind"):
-            write_table(file["left_out"], {name: [getattr(clip, name) for clip in left_out]})
-    odd = [(int(table.ids[plan.rows[i]]), table.paths[plan.rows[i]], int(samples[i])) for i in kept]
+    rows = plan.rows[[result.clip for result in kept]]
+    samples = np.array([result.samples for result in kept], np.int64)
+    tables: dict[str, Any] = {
+        "tags": table.tags,
+        "labels": table.labels[rows],
+        "clips/id": table.ids[rows],
+        "clips/split": table.splits[rows].tolist(),
+        "clips/samples": samples,
+        "left_out/id": np.array([clip.id for clip in left_out], np.int64),
+    }
+    for name in ("path", "artist", "album", "title"):
+        tables[f"clips/{name}"] = [getattr(table, f"{name}s")[row] for row in rows]
+    for name in ("path", "reason", "kind"):
+        tables[f"left_out/{name}"] = [getattr(clip, name) for clip in left_out]
+    for wanted in plan.representations:
+        starts = [first_row(result.begin, wanted) for result in kept]
+        tables |= {f"{wanted.name}/start": np.array(starts, np.int64), f"{wanted.name}/count": wanted.rows_of(samples)}
+    descriptions = {wanted.name: _how_computed(wanted) for wanted in plan.representations if not wanted.is_raw}
+    write_tables(output, tables, {"/": _description(settings), **descriptions})
+    named = [(int(table.ids[row]), table.paths[row], result) for row, result in zip(rows, kept, strict=True)]
     return Summary(
         clips=dict(Counter(table.splits[rows].tolist())),
-        tags=len(plan.tag_columns),
+        tags=len(table.tags),
         left_out=left_out,
-        odd_lengths=[clip for clip in odd if clip[2] != USUAL_SAMPLES],
+        remarks=[(number, path, result.remark) for number, path, result in named if result.remark],
+        odd_lengths=[(number, path, r.samples) for number, path, r in named if r.samples != USUAL_SAMPLES],
         read=len(results) - resumed,
         resumed=resumed,
     )
 
 
-def _description(settings: BuildSettings) -> dict[str, str | int]:
+def _description(settings: BuildSettings) -> dict[str, Any]:
+    chosen = {
+        "representations": [representation.name for representation in settings.representations],
+        "clips": settings.clips,
+        "allow_missing": settings.allow_missing,
+    }
     return {
-        "format": "theanoish",
-        "format_version": 1,
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
         "about": ABOUT,
         "sample_rate": SAMPLE_RATE,
         "tags_kept": settings.clips,
         "source": settings.source.resolve().name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions()),
-        "settings": json.dumps(
-            {
-                "representations": settings.representations,
-                "clips": settings.clips,
-                "allow_missing": settings.allow_missing,
-            }
-        ),
+        "settings": json.dumps(chosen),
     }
 
 
-def _describe(group: h5py.Group, name: str, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-    """Where each clip is in `values`, and how these were made."""
-    write_table(group, {"start": starts, "count": counts})
-    if name != RAW:
-        length, stride = length_and_stride(name)
-        group.attrs.update(
-            {
-                "length": length,
-                "stride": stride,
-                "fft_length": fft_length(length),
-                "mel_channels": MEL_CHANNELS,
-                "lowest_frequency": 0.0,
-                "highest_frequency": SAMPLE_RATE / 2,
-                "compression": COMPRESSION,
-                "window": "Hann, periodic",
-                "filters": "triangular on Slaney's mel scale, unit area",
-            }
-        )
+def _how_computed(representation: Representation) -> dict[str, Any]:
+    return {
+        "length": representation.length,
+        "stride": representation.stride,
+        "fft_length": fft_length(representation.length),
+        "mel_channels": MEL_CHANNELS,
+        "lowest_frequency": 0.0,
+        "highest_frequency": SAMPLE_RATE / 2,
+        "compression": COMPRESSION,
+        "window": "Hann, periodic",
+        "filters": "triangular on Slaney's mel scale, unit area",
+    }

@@ -5,6 +5,9 @@ one read at a known place, without HDF5 in between; that is what keeps training 
 """
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from theanoish.data.storage import FORMAT, FORMAT_VERSION, SPLITS
 from theanoish.errors import InputError
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.settings import Settings
 
-SPLITS = ("train", "validation", "test")
+BUILD_AGAIN = "build it again with preprocess/build_h5.py --overwrite"
+TEXT_AT_A_TIME = 1024
 
 
 class Dataset:
@@ -31,10 +36,13 @@ class Dataset:
     ----------
     tags : list of str
     labels : uint8 array (clips, tags)
-    ids : int64 array (clips,)
+    ids, samples : int64 arrays (clips,)
+        Numbers of the clips, and their lengths at 16 kHz.
     paths, artists : list of str (clips)
     splits : str array (clips,)
         "train", "validation" or "test".
+    representations : list of str
+        Their names.
     attributes : dict
         The file's own description: which clips were kept, versions, settings.
 
@@ -48,38 +56,37 @@ class Dataset:
         self.path = path
         if not path.is_file():
             raise InputError(f"{path}: no such file; build it with preprocess/build_h5.py or name another with --data")
-        try:
-            with h5py.File(path, "r") as file:
-                self._read_tables(file)
-        except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{path}: not a data set that preprocess/build_h5.py wrote ({error})") from error
+        self._identity = _identity(path)
+        with _opened(path) as file:
+            self._read_tables(file)
         self._check()
 
     def _read_tables(self, file: h5py.File) -> None:
-        if file.attrs.get("format") != "theanoish" or file.attrs.get("format_version") != 1:
-            raise ValueError("attribute 'format' or 'format_version' is another")
+        if file.attrs.get("format") != FORMAT:
+            raise ValueError(f"attribute 'format' is not {FORMAT!r}")
+        if (version := file.attrs.get("format_version")) != FORMAT_VERSION:
+            raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {BUILD_AGAIN}")
         if missing := {"sample_rate", "tags_kept"} - file.attrs.keys():
             raise ValueError(f"lacks attribute {', '.join(sorted(missing))}")
         self.attributes: dict[str, Any] = dict(file.attrs)
-        self.tags: list[str] = list(file["tags"].asstr()[:])
-        self.labels: NDArray[np.uint8] = file["labels"][:]
-        self.ids: NDArray[np.int64] = file["clips/id"][:]
-        self.paths: list[str] = list(file["clips/path"].asstr()[:])
-        self.artists: list[str] = list(file["clips/artist"].asstr()[:])
-        self.splits = np.array(file["clips/split"].asstr()[:], dtype=str)
+        self.tags = _text(file, "tags")
+        self.labels: NDArray[np.uint8] = _table(file, "labels", np.uint8)[:]
+        self.ids: NDArray[np.int64] = _table(file, "clips/id", np.int64)[:]
+        self.samples: NDArray[np.int64] = _table(file, "clips/samples", np.int64)[:]
+        self.paths, self.artists = _text(file, "clips/path"), _text(file, "clips/artist")
+        splits = _text(file, "clips/split")
+        if not set(splits) <= set(SPLITS):
+            raise ValueError(f"'clips/split' must be {', '.join(SPLITS)}")
+        self.splits = np.array(splits, dtype=str)
         self.representations = sorted(name for name in file if name == "raw" or name.startswith("mel_"))
 
     def _check(self) -> None:
         clips = len(self.ids)
-        binary = self.labels.dtype == np.uint8 and self.labels.max(initial=0) <= 1
-        if self.labels.shape != (clips, len(self.tags)) or self.labels.size == 0 or not binary:
-            raise InputError(
-                f"{self.path}: 'labels' must be 0 or 1, uint8, with shape (clips, tags), ({clips}, {len(self.tags)})"
-            )
-        if not len(self.paths) == len(self.artists) == len(self.splits) == clips:
+        shape = (clips, len(self.tags))
+        if self.labels.shape != shape or self.labels.size == 0 or self.labels.max() > 1:
+            raise InputError(f"{self.path}: 'labels' must be 0 or 1, uint8, with shape (clips, tags), {shape}")
+        if not len(self.paths) == len(self.artists) == len(self.splits) == len(self.samples) == clips:
             raise InputError(f"{self.path}: the tables of 'clips' differ in length; build the file again")
-        if not set(self.splits) <= set(SPLITS):
-            raise InputError(f"{self.path}: 'clips/split' must be {', '.join(SPLITS)}, not {set(self.splits)}")
 
     def fingerprint(self) -> str:
         """A short text that differs between data sets with other clips, splits, tags or labels."""
@@ -111,21 +118,29 @@ class Dataset:
         InputError
             Where the file lacks the representation, or it is damaged.
         """
-        name = settings.representation.name
-        if name not in self.representations:
+        representation = settings.representation
+        if representation.name not in self.representations:
             raise InputError(
-                f"{self.path}: has no '{name}', only {', '.join(self.representations)}; "
-                "build it again with preprocess/build_h5.py --overwrite --representations "
-                f"{' '.join([*self.representations, name])}"
+                f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; {BUILD_AGAIN} "
+                f"--representations {' '.join([*self.representations, representation.name])}"
             )
-        try:
-            return Windows(self.path, settings.representation, settings.windows == "random", rows)
-        except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-            raise InputError(f"{self.path}: '{name}' cannot be read ({error}); build the file again") from error
+        windows = Windows(self.path, representation, settings.windows == "random", rows)
+        if windows.identity != self._identity:
+            raise InputError(f"{self.path}: was replaced while it was in use; start again")
+        return windows
 
 
 class Windows:
     """Windows of some clips, read straight from the HDF5 file; by one thread at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The HDF5 file.
+    representation : Representation
+    random : bool
+        Whether a training window begins anywhere in its clip or at a multiple of its own length.
+    rows : int64 array (clips,)
 
     Attributes
     ----------
@@ -135,41 +150,42 @@ class Windows:
         int16 for samples, float32 for frames.
     counts : int64 array (clips,)
         Samples or frames of each clip.
+    consecutive : int64 array (clips,)
+        How many windows follow each other in each clip: as many for spectrograms as for samples.
+
+    Raises
+    ------
+    InputError
+        Where the file is damaged.
     """
 
     def __init__(self, path: Path, representation: Representation, random: bool, rows: NDArray[np.int64]) -> None:
         self.dtype, self.shape = representation.dtype, representation.window_shape
-        self._hop, self._random = representation.stride, random
-        with h5py.File(path, "r") as file:
-            group = file[representation.name]
-            values = group["values"]
-            self._starts: NDArray[np.int64] = group["start"][:][rows]
-            self.counts: NDArray[np.int64] = group["count"][:][rows]
-            self._offset = values.id.get_offset()
-            self._check(values, int(file.attrs["sample_rate"]))
-        self._row_bytes = representation.row_bytes
+        self._hop, self._random, self._row_bytes = representation.stride, random, representation.row_bytes
         self._file = path.open("rb", buffering=0)
-
-    def _check(self, values: h5py.Dataset, sample_rate: int) -> None:
-        if sample_rate != SAMPLE_RATE:
-            raise ValueError(f"sample rate {sample_rate}, not {SAMPLE_RATE}")
-        if values.dtype != self.dtype or values.shape[1:] != self.shape[1:] or self._offset is None:
-            raise ValueError(f"'values' is not a contiguous {self.dtype} array of shape (all, {self.shape[1:]})")
-        if self._starts.min() < 0 or (self._starts > len(values) - self.counts).any():
-            raise ValueError("'start' and 'count' point outside 'values'")
-        if self.counts.min() < self.shape[0]:
-            raise ValueError(f"a clip is shorter than a window, {self.shape[0]}")
+        self.identity = _identity(self._file.fileno())
+        with _opened(path) as file:
+            values = _table(file, f"{representation.name}/values", self.dtype)
+            starts, counts, samples = (
+                _table(file, name, np.int64)[:]
+                for name in (f"{representation.name}/start", f"{representation.name}/count", "clips/samples")
+            )
+            if file.attrs["sample_rate"] != SAMPLE_RATE:
+                raise ValueError(f"sample rate {file.attrs['sample_rate']}, not {SAMPLE_RATE}")
+            if values.shape[1:] != self.shape[1:] or not starts.shape == counts.shape == samples.shape:
+                raise ValueError(f"'{representation.name}/values', 'start' or 'count' has another shape")
+            self._starts, self.counts = starts[rows], counts[rows]
+            self.consecutive: NDArray[np.int64] = samples[rows] // WINDOW_SAMPLES
+            self._offset = values.id.get_offset()
+            if self._starts.min() < 0 or (self._starts > len(values) - self.counts).any():
+                raise ValueError("'start' and 'count' point outside 'values'")
+            if samples[rows].min() < WINDOW_SAMPLES or (self.counts != representation.rows_of(samples[rows])).any():
+                raise ValueError(f"a clip is shorter than a window, {self.shape[0]}, or 'count' is not as 'samples'")
 
     @property
     def choices(self) -> NDArray[np.int64]:
         """How many training windows each clip offers, shape (clips,)."""
         return self.counts - self.shape[0] + 1 if self._random else self.consecutive
-
-    @property
-    def consecutive(self) -> NDArray[np.int64]:
-        """How many consecutive windows each clip holds, shape (clips,)."""
-        samples = self.counts if self._hop == 1 else (self.counts - self.shape[0]) * self._hop + WINDOW_SAMPLES
-        return samples // WINDOW_SAMPLES
 
     def training_offsets(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where the training windows numbered `windows` (below `choices`) begin in their clips."""
@@ -213,5 +229,56 @@ class Windows:
         while buffer:  # one call reads at most 2 GiB
             read = self._file.readinto(buffer)
             if not read:
-                raise InputError("the data set ends inside a clip: the file was cut off; build it again")
+                raise InputError(f"{self._file.name}: ends inside a clip: the file was cut off; {BUILD_AGAIN}")
             buffer = buffer[read:]
+
+
+def _identity(file: Path | int) -> tuple[int, int, int, int]:
+    """What tells a file from another that takes its place."""
+    status = os.stat(file)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The HDF5 file, all that can be wrong with it being an InputError."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except BlockingIOError as error:
+        raise InputError(f"{path}: is open for writing in another process; close it there") from error
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        raise InputError(f"{path}: is no data set that preprocess/build_h5.py wrote, or damaged ({error})") from error
+
+
+def _table(file: h5py.File, name: str, dtype: Any) -> h5py.Dataset:
+    """An array of the file, which the file itself holds, plainly: what it claims to hold cannot exceed the file.
+
+    Links and external storage, by which a file would have others read, are refused.
+    """
+    for place in filter(None, (name.rpartition("/")[0], name)):
+        link = file.get(place, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"lacks '{place}'" if link is None else f"'{place}' leads elsewhere")
+    table = file[name]
+    if not isinstance(table, h5py.Dataset) or table.dtype != dtype:
+        raise ValueError(f"'{name}' is not an array of {np.dtype(dtype)}")
+    layout = table.id.get_create_plist().get_layout()
+    if table.external or (layout not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS)):
+        raise ValueError(f"'{name}' is not stored contiguous in this file")
+    if table.nbytes > table.id.get_storage_size():
+        raise ValueError(f"'{name}' is larger than what the file holds")
+    return table
+
+
+def _text(file: h5py.File, name: str) -> list[str]:
+    """A list of texts, read in parts: many may be one and the same in the file, and fill the memory nevertheless."""
+    table = _table(file, name, h5py.string_dtype()).asstr()
+    texts: list[str] = []
+    left = os.path.getsize(file.filename)
+    for first in range(0, len(table), TEXT_AT_A_TIME):
+        texts.extend(table[first : first + TEXT_AT_A_TIME])
+        left -= sum(map(len, texts[first:]))
+        if left < 0:
+            raise ValueError(f"'{name}' holds more text than the file")
+    return texts

@@ -1,20 +1,15 @@
-"""Fetching and unpacking the official files of MagnaTagATune."""
+"""Fetching the official files of MagnaTagATune."""
 
 import hashlib
 import http.client
-import io
 import os
 import shutil
 import time
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from theanoish.errors import InputError
@@ -77,7 +72,7 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         missing = [file for file in files if not _is_there(folder, file)]
-        _require_space(folder, sum(file.size - _part_size(folder, file) for file in missing), "download")
+        require_space(folder, sum(file.size - _part_size(folder, file) for file in missing), "download")
         total = sum(file.size for file in files)
         done = total - sum(file.size for file in missing)
         for file in missing:
@@ -117,7 +112,7 @@ def _part_size(folder: Path, file: RemoteFile) -> int:
     return min(part.stat().st_size, file.size) if part.exists() else 0
 
 
-def _require_space(folder: Path, needed: int, purpose: str) -> None:
+def require_space(folder: Path, needed: int, purpose: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
@@ -194,110 +189,3 @@ def _chunks(response: Any) -> Iterator[bytes]:
             yield chunk
     except (OSError, http.client.HTTPException) as error:
         raise _DroppedError(f"the connection was lost ({error})") from error
-
-
-class _JoinedFiles(io.RawIOBase):
-    """Several files read as one, so that the parts of an archive need no second copy on disk."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._files = [open(path, "rb", buffering=0) for path in paths]  # noqa: SIM115 (closed by close)
-        *self._starts, self._size = accumulate((path.stat().st_size for path in paths), initial=0)
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, origin + offset)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        number = bisect_right(self._starts, self._position) - 1
-        self._files[number].seek(self._position - self._starts[number])
-        count = self._files[number].readinto(buffer)
-        self._position += count
-        return count
-
-    def close(self) -> None:
-        for file in self._files:
-            file.close()
-        super().close()
-
-
-def join_and_unpack(folder: Path, progress: Progress | None = None) -> None:
-    """Unpack the clips of ``mp3.zip.001``, ``.002``, ... into folders beside them.
-
-    The parts together are one zip file. Clips that are there already, with the right contents, are left as they are.
-
-    Parameters
-    ----------
-    folder : Path
-        With the parts; afterwards with the folders ``0`` to ``f`` as well.
-    progress : callable (bytes done, bytes in all), optional
-        What it raises stops the work; the next call continues.
-
-    Raises
-    ------
-    InputError
-        Where a part is missing or damaged, a clip would be written outside `folder`, or there is too little space.
-    """
-    try:
-        with io.BufferedReader(_JoinedFiles(_parts(folder)), 2**16) as joined, zipfile.ZipFile(joined) as archive:
-            clips = [info for info in archive.infolist() if _is_clip(folder, info)]
-            _unpack(folder, archive, clips, progress)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(
-            f"{folder / 'mp3.zip.001'} and the parts after it: are damaged or incomplete ({error}); "
-            "remove them and fetch them again with --download"
-        ) from error
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be unpacked: {error}") from error
-
-
-def _parts(folder: Path) -> list[Path]:
-    paths = sorted(folder.glob("mp3.zip.[0-9][0-9][0-9]"))
-    expected = [folder / f"mp3.zip.{number:03}" for number in range(1, max(len(paths), 1) + 1)]
-    absent = [path for path in expected if path not in paths]
-    if absent:
-        raise InputError(f"{absent[0]}: no such file; fetch it with --download")
-    return paths
-
-
-def _is_clip(folder: Path, info: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(info.filename)
-    if path.is_absolute() or ".." in path.parts or "\\" in info.filename or info.filename[1:2] == ":":
-        raise InputError(f"{folder / 'mp3.zip.001'}: holds {info.filename!r}, which would leave the folder")
-    return path.suffix == ".mp3" and not info.is_dir()
-
-
-def _unpack(folder: Path, archive: zipfile.ZipFile, clips: list[zipfile.ZipInfo], progress: Progress | None) -> None:
-    missing = [info for info in clips if not (folder / info.filename).exists()]
-    _require_space(folder, sum(info.file_size for info in missing), "clips")
-    total, done = sum(info.file_size for info in clips), 0
-    for info in clips:
-        if not _is_unpacked(folder / info.filename, info):
-            _unpack_one(folder, archive, info)
-        done += info.file_size
-        if progress:
-            progress(done, total)
-
-
-def _is_unpacked(path: Path, info: zipfile.ZipInfo) -> bool:
-    if not path.is_file() or path.stat().st_size != info.file_size:
-        return False
-    return zlib.crc32(path.read_bytes()) == info.CRC
-
-
-def _unpack_one(folder: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    beside = folder / "unpacking.partial"  # not in its name, which may be as long as names can be
-    try:
-        with archive.open(info) as packed, open(beside, "wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
-        (folder / info.filename).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(beside, folder / info.filename)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -8,13 +8,14 @@ Slaney's mel scale, each of unit area, from 0 to 8000 Hz. These are librosa's de
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from theanoish.mel_scale import mel_filters
-from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS
+from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS, RAW, Representation
 
 SHORTEST_FFT = 1024  # at 256 points 13 of the 128 filters lie between two bins and would be empty
 BANDS = 4
@@ -36,28 +37,28 @@ class _Tables:
     bands: list[tuple[slice, slice, NDArray[np.float32]]]
 
 
-def log_mel(samples: NDArray[np.int16], length: int, stride: int) -> NDArray[np.float32]:
+def log_mel(samples: NDArray[np.int16], representation: Representation) -> NDArray[np.float32]:
     """Log-mel spectrogram of a clip.
 
     Parameters
     ----------
     samples : int16 array (samples,)
-    length, stride : int
-        Samples of a window, and between the beginnings of two windows.
+    representation : Representation
+        With its windows' length and stride.
 
     Returns
     -------
     float32 array (frames, 128)
-        Frames are ``(samples - length) // stride + 1``, none for clips shorter than a window.
+        Frames are ``representation.rows_of(samples)``, none for clips shorter than a window.
     """
-    frames = max(0, (len(samples) - length) // stride + 1)
-    output = np.empty((frames, MEL_CHANNELS), np.float32)
-    if frames == 0:
+    output = np.empty((int(representation.rows_of(len(samples))), MEL_CHANNELS), np.float32)
+    if len(output) == 0:
         return output
+    length = representation.length
     tables = _tables(length)
-    windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float32), length)[::stride]
+    windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float32), length)[:: representation.stride]
     padded = np.zeros((FRAMES_AT_A_TIME, fft_length(length)), np.float32)
-    for first in range(0, frames, FRAMES_AT_A_TIME):
+    for first in range(0, len(output), FRAMES_AT_A_TIME):
         block = output[first : first + FRAMES_AT_A_TIME]
         np.multiply(windows[first : first + len(block)], tables.window, out=padded[: len(block), :length])
         power = _power(padded[: len(block)])
@@ -67,24 +68,26 @@ def log_mel(samples: NDArray[np.int16], length: int, stride: int) -> NDArray[np.
     return output
 
 
-def log_mels(
-    samples: NDArray[np.int16], lengths_and_strides: Iterable[tuple[int, int]]
-) -> Iterator[tuple[tuple[int, int], NDArray[np.float32]]]:
-    """Several log-mel spectrograms of one clip; those of equal length share the frames that they have in common.
+def represented(
+    samples: NDArray[np.int16], representations: Iterable[Representation]
+) -> Iterator[tuple[Representation, NDArray[Any]]]:
+    """A clip in several representations; spectrograms of equal length share the frames that they have in common.
 
     Yields
     ------
-    (length, stride), float32 array (frames, 128)
-        One after the other, by rising length, so that the memory of one serves the next.
+    Representation, array (rows, ...)
+        Samples as they are, spectrograms as `log_mel`; one after the other, by rising length, so that the memory of one
+        serves the next.
     """
-    last = (0, 0)
-    finer = np.empty((0, MEL_CHANNELS), np.float32)
-    for length, stride in sorted(lengths_and_strides):
-        if last[0] == length and stride % last[1] == 0:
-            yield (length, stride), np.ascontiguousarray(finer[:: stride // last[1]])
+    last, finer = RAW, np.empty((0, MEL_CHANNELS), np.float32)
+    for wanted in sorted(representations, key=lambda r: (r.length, r.stride)):
+        if wanted.is_raw:
+            yield wanted, samples
+        elif last.length == wanted.length and wanted.stride % last.stride == 0:
+            yield wanted, np.ascontiguousarray(finer[:: wanted.stride // last.stride])
         else:
-            last, finer = (length, stride), log_mel(samples, length, stride)
-            yield last, finer
+            last, finer = wanted, log_mel(samples, wanted)
+            yield wanted, finer
 
 
 def fft_length(length: int) -> int:

@@ -2,23 +2,29 @@
 
 import hashlib
 import json
+import os
+import stat
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from theanoish.data.annotations import SPLIT_ORDER, Annotations, most_frequent_tags, read_annotations
-from theanoish.data.audio import EMPTY_FILE, AudioError, length_by_header
-from theanoish.data.storage import frames_of
+from theanoish.data.annotations import Annotations
+from theanoish.data.audio import EMPTY_FILE, AudioError, expected_length
+from theanoish.data.storage import SPLITS
 from theanoish.errors import InputError
 from theanoish.machine import versions_in_use
+from theanoish.representation import SAMPLE_RATE, Representation
 
 KNOWN_EMPTY = {35644: "6/norine_braun-", 55753: "8/jacob_heringman-", 57881: "9/american_baroque-"}
 FAILURES_ALLOWED = 0.01
+LISTED = 10
+SPARE = 120 * SAMPLE_RATE  # for clips that are longer than their headers promise, beside 1/64 of all room
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,50 +51,60 @@ class Plan:
     Attributes
     ----------
     annotations : Annotations
-    folder : Path
-        Holds the clips' folders ``0`` to ``f``.
-    tag_columns : int array (kept tags,)
-    representations : tuple of str
+    representations : tuple of Representation
     rows : int array (clips,)
         Of the annotations.
     room : int64 array (clips,)
-        Samples that each clip's header promises, the most that it can have.
+        Samples that each clip will hold by its header.
     left_out : list of LeftOut
     """
 
     annotations: Annotations
-    folder: Path
-    tag_columns: NDArray[np.intp]
-    representations: tuple[str, ...]
+    representations: tuple[Representation, ...]
     rows: NDArray[np.intp]
     room: NDArray[np.int64]
     left_out: list[LeftOut]
 
     def path(self, clip: int) -> Path:
         """The audio file of a planned clip."""
-        return self.folder / self.annotations.paths[self.rows[clip]]
+        return self.annotations.folder / self.annotations.paths[self.rows[clip]]
 
-    def starts(self, representation: str) -> NDArray[np.int64]:
-        """First row of each clip in `values`, then the number of all rows, shape (clips + 1,)."""
-        return np.concatenate([[0], np.cumsum(frames_of(representation, self.room))])
+    def begins(self, longer: Mapping[int, int]) -> NDArray[np.int64]:
+        """Samples set aside for those before each clip, then for all, and then with spare room, shape (clips + 2,).
+
+        Parameters
+        ----------
+        longer : dict from int to int
+            Samples of the clips that are known to be longer than their headers say.
+        """
+        room = self.room.copy()
+        room[list(longer)] = list(longer.values())
+        return np.cumsum([0, *room, room.sum() // 64 + SPARE])
 
     def fingerprint(self) -> str:
         """Equal for two plans whose arrays are the same, byte for byte."""
         files = [(self.annotations.paths[row], int(room)) for row, room in zip(self.rows, self.room, strict=True)]
         changed = [(status.st_size, status.st_mtime_ns) for status in (self.path(i).stat() for i in range(len(files)))]
-        described = [str(self.folder.resolve()), self.representations, files, changed, versions()]
+        names = [representation.name for representation in self.representations]
+        described = [str(self.annotations.folder.resolve()), names, files, changed, versions()]
         return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+
+    def left(self, row: int, reason: str, kind: str) -> LeftOut:
+        """How a clip that is not in the file is reported."""
+        return LeftOut(int(self.annotations.ids[row]), self.annotations.paths[row], reason, kind)
 
 
 def make_plan(
-    source: Path, representations: tuple[str, ...], clips: str, allow_missing: bool, progress: Progress
+    annotations: Annotations,
+    representations: tuple[Representation, ...],
+    clips: str,
+    allow_missing: bool,
+    progress: Progress,
 ) -> Plan:
-    """Read the tables and the header of every clip.
+    """Look for every clip, and read its header.
 
     Parameters
     ----------
-    source : Path
-        Folder with the two CSVs, and the clips' folders in it or in its ``mp3``.
     clips : {"all", "tagged"}
         Whether clips without any of the kept tags are in the file.
     progress : callable
@@ -97,32 +113,22 @@ def make_plan(
     Raises
     ------
     InputError
-        Where the tables are broken, clips are missing without `allow_missing`, or more than 1 % cannot be read.
+        Where clips are missing without `allow_missing`, or more than 1 % cannot be read.
     """
-    annotations = read_annotations(source)
-    plan = Plan(
-        annotations=annotations,
-        folder=source / "mp3" if (source / "mp3").is_dir() else source,
-        tag_columns=most_frequent_tags(annotations.labels),
-        representations=representations,
-        rows=np.argsort([SPLIT_ORDER.index(split) for split in annotations.splits], kind="stable"),
-        room=np.empty(0, np.int64),
-        left_out=[],
-    )
-    if len(plan.tag_columns) == 0:
-        raise InputError(f"{source}: no clip has any tag")
+    order = np.argsort([SPLITS.index(split) for split in annotations.splits], kind="stable")
+    plan = Plan(annotations, representations, rows=order, room=np.empty(0, np.int64), left_out=[])
     _leave_out_missing(plan, allow_missing)
     if clips == "tagged":
         _leave_out_untagged(plan)
     _read_headers(plan, progress)
     check_failures(plan.left_out, len(plan.rows))
     if len(plan.rows) == 0:
-        raise InputError(f"{source}: no clip is left to put into a data set")
+        raise InputError(f"{annotations.folder}: no clip is left to put into a data set")
     return plan
 
 
 def check_failures(left_out: list[LeftOut], others: int) -> None:
-    """Raise where more than 1 % of the clips whose files are there cannot be read.
+    """Raise where more than one clip, and more than 1 % of those whose files are there, cannot be read.
 
     Parameters
     ----------
@@ -135,51 +141,50 @@ def check_failures(left_out: list[LeftOut], others: int) -> None:
     """
     kinds = Counter(clip.kind for clip in left_out)
     present = others + kinds["unreadable"] + kinds["known empty"] + kinds["too short"]
-    if kinds["unreadable"] > FAILURES_ALLOWED * present:
+    if kinds["unreadable"] > max(1, FAILURES_ALLOWED * present):
         broken = [clip for clip in left_out if clip.kind == "unreadable"]
-        listed = "".join(f"\n  clip {clip.id}, {clip.path}: {clip.reason}" for clip in broken[:10])
-        more = f"\n  and {len(broken) - 10} more" if len(broken) > 10 else ""
+        listed = "".join(f"\n  clip {clip.id}, {clip.path}: {clip.reason}" for clip in broken[:LISTED])
+        more = f"\n  and {len(broken) - LISTED} more" if len(broken) > LISTED else ""
         raise InputError(
             f"{len(broken)} of {present} clips cannot be read, more than the 1 % that may be; the copy seems damaged. "
             f"Replace these files, or delete them and use --allow-missing:{listed}{more}"
         )
 
 
-def left_out_after_reading(plan: Plan, clip: int, reason: str, kind: str = "unreadable") -> LeftOut:
-    """How a planned clip that is not in the file is reported."""
-    return _described(plan, int(plan.rows[clip]), reason, kind)
-
-
 def versions() -> dict[str, str]:
     """Of all that takes part in decoding and computing."""
-    return {
-        **versions_in_use(),
-        "soundfile": str(soundfile.__version__),
-        "libsndfile": str(soundfile.__libsndfile_version__),
-    }
-
-
-def _described(plan: Plan, row: int, reason: str, kind: str) -> LeftOut:
-    return LeftOut(int(plan.annotations.ids[row]), plan.annotations.paths[row], reason, kind)
+    decoders = {"soundfile": soundfile.__version__, "libsndfile": soundfile.__libsndfile_version__, "av": version("av")}
+    return {**versions_in_use(), **decoders}
 
 
 def _leave_out_missing(plan: Plan, allowed: bool) -> None:
-    there = np.array([(plan.folder / plan.annotations.paths[row]).is_file() for row in plan.rows])
-    missing = [_described(plan, row, "no such file", "missing") for row in plan.rows[~there]]
-    if not there.any():
-        raise InputError(f"{plan.folder}: holds none of the {len(missing)} annotated clips, such as {missing[0].path}")
+    folder = plan.annotations.folder
+    reasons = [_why_missing(folder / plan.annotations.paths[row]) for row in plan.rows]
+    missing = [plan.left(row, why, "missing") for row, why in zip(plan.rows, reasons, strict=True) if why]
+    if len(missing) == len(plan.rows):
+        raise InputError(
+            f"{folder}: holds none of the {len(missing)} annotated clips, such as {missing[0].path} "
+            f"({missing[0].reason})"
+        )
     if missing and not allowed:
         raise InputError(
-            f"{plan.folder}: {len(missing)} of {len(there)} clips are missing, the first is {missing[0].path}; "
-            "complete the copy, or accept a partial one with --allow-missing"
+            f"{folder}: {len(missing)} of {len(reasons)} clips are missing, the first is {missing[0].path} "
+            f"({missing[0].reason}); complete the copy, or accept a partial one with --allow-missing"
         )
     plan.left_out += missing
-    plan.rows = plan.rows[there]
+    plan.rows = plan.rows[[not why for why in reasons]]
+
+
+def _why_missing(path: Path) -> str:
+    try:
+        return "" if stat.S_ISREG(os.stat(path).st_mode) else "not a file"
+    except OSError as error:
+        return str(error.strerror)
 
 
 def _leave_out_untagged(plan: Plan) -> None:
-    tagged = plan.annotations.labels[np.ix_(plan.rows, plan.tag_columns)].any(axis=1)
-    plan.left_out += [_described(plan, row, "has none of the kept tags", "untagged") for row in plan.rows[~tagged]]
+    tagged = plan.annotations.labels[plan.rows].any(axis=1)
+    plan.left_out += [plan.left(row, "has none of the kept tags", "untagged") for row in plan.rows[~tagged]]
     plan.rows = plan.rows[tagged]
 
 
@@ -187,10 +192,10 @@ def _read_headers(plan: Plan, progress: Progress) -> None:
     rows, room = [], []
     for done, row in enumerate(plan.rows, start=1):
         try:
-            room.append(length_by_header(plan.folder / plan.annotations.paths[row]))
+            room.append(expected_length(plan.annotations.folder / plan.annotations.paths[row]))
             rows.append(row)
         except AudioError as error:
-            plan.left_out.append(_described(plan, row, error.reason, _kind(plan, row, error.reason)))
+            plan.left_out.append(plan.left(row, error.reason, _kind(plan, row, error.reason)))
         progress("reading headers", done, len(plan.rows))
     plan.rows, plan.room = np.array(rows, np.intp), np.array(room, np.int64)
 

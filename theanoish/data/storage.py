@@ -1,44 +1,33 @@
 """The HDF5 file of a data set: its layout, written so that many processes can fill it and a crash can be survived.
 
-A file begins as a skeleton: one contiguous array a representation, with room for every clip, at places in the file that
-are known at once. Workers write there directly. The tables and the description are added when all arrays are filled.
+A file begins as a skeleton: one contiguous array per representation, with room for every clip, at places that are known
+at once. Workers write there directly. The tables and the description are added when all arrays are filled.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from theanoish.errors import InputError
 from theanoish.files import sync_to_disk
-from theanoish.representation import LENGTHS_AND_STRIDES, MEL_CHANNELS
+from theanoish.representation import Representation
 
-RAW = "raw"
-REPRESENTATIONS = (RAW, *(f"mel_{length}_{stride}" for length, stride in LENGTHS_AND_STRIDES))
-
-
-def length_and_stride(representation: str) -> tuple[int, int]:
-    """Window length and stride of a representation; (1, 1) for raw samples, so that its frames are its samples."""
-    if representation == RAW:
-        return 1, 1
-    _, length, stride = representation.split("_")
-    return int(length), int(stride)
+FORMAT, FORMAT_VERSION = "theanoish", 2
+SPLITS = ("train", "validation", "test")
+STRUCTURE_BYTES = 2**17  # what HDF5 needs beside arrays and tables, at most
 
 
-def frames_of(representation: str, samples: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows of `values` (samples, or frames) that clips of `samples` samples fill."""
-    length, stride = length_and_stride(representation)
-    return np.maximum(0, (samples - length) // stride + 1)
+def first_row(begin: int, representation: Representation) -> int:
+    """Where a clip begins in `values` if `begin` samples are set aside for those before it."""
+    return -(-begin // representation.stride)
 
 
-def row_bytes(representation: str) -> int:
-    """Bytes of one row of `values`."""
-    return 2 if representation == RAW else 4 * MEL_CHANNELS
-
-
-def make_skeleton(path: Path, rows: Mapping[str, int]) -> dict[str, int]:
+def make_skeleton(path: Path, representations: Sequence[Representation], samples: int) -> dict[Representation, int]:
     """Write a file with an empty array for each representation, and restore its structure where it exists.
 
     Whatever the arrays of an existing file hold stays; all else is made as new. That heals a file whose writer died
@@ -46,36 +35,76 @@ def make_skeleton(path: Path, rows: Mapping[str, int]) -> dict[str, int]:
 
     Parameters
     ----------
-    rows : dict from representation to int
-        Rows of its array.
+    samples : int
+        To make room for.
 
     Returns
     -------
-    dict from representation to int
+    dict from Representation to int
         Where its array begins in the file, in bytes.
+
+    Raises
+    ------
+    InputError
+        Where the disk is too small.
     """
+    rows = {representation: first_row(samples, representation) for representation in representations}
     fresh = path.with_name(f"{path.name}.skeleton")
-    with h5py.File(fresh, "w") as file:
-        places = {name: _empty_array(file.create_group(name), name, count) for name, count in rows.items()}
-    if path.exists():
-        _copy_structure(fresh, path, sorted((places[name], rows[name] * row_bytes(name)) for name in rows))
-        fresh.unlink()
-    else:
-        os.replace(fresh, path)
+    try:
+        reserve(fresh, STRUCTURE_BYTES)
+        with fresh.open("r+b") as file:  # as long as it will be, which the file system may not allow
+            file.truncate(STRUCTURE_BYTES + sum(rows[r] * r.row_bytes for r in rows))
+        with h5py.File(fresh, "w") as file:
+            places = {r: _empty_array(file.create_group(r.name), r, count) for r, count in rows.items()}
+        if path.exists():
+            _copy_structure(fresh, path, sorted((places[r], rows[r] * r.row_bytes) for r in rows))
+        else:
+            os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    status = path.stat()
+    needed = status.st_size - status.st_blocks * 512  # the file is sparse until it is filled
+    _require_space(path, needed)
     sync_to_disk(path)
     return places
 
 
-def _empty_array(group: h5py.Group, name: str, rows: int) -> int:
+def reserve(path: Path, size: int) -> None:
+    """Take `size` bytes behind the end of a file from the disk, so that HDF5 never meets a full disk: it crashes there.
+
+    Raises
+    ------
+    InputError, OSError
+        Where the disk has not got them.
+    """
+    with path.open("ab") as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), end, size)
+            else:  # macOS
+                _require_space(path, size)
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def _require_space(path: Path, needed: int) -> None:
+    status = os.statvfs(path)
+    free = status.f_bavail * status.f_frsize
+    if needed > free:
+        raise InputError(f"{path}: needs {needed / 1e6:.1f} MB more, the disk has {free / 1e6:.1f} MB; free some")
+
+
+def _empty_array(group: h5py.Group, representation: Representation, rows: int) -> int:
     """Create `values` without writing it: the file stays sparse until the workers fill it."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    shape = (rows,) if name == RAW else (rows, MEL_CHANNELS)
-    kind = h5py.h5t.STD_I16LE if name == RAW else h5py.h5t.IEEE_F32LE
-    dataset = h5py.h5d.create(group.id, b"values", kind, h5py.h5s.create_simple(shape), properties)
-    return int(dataset.get_offset())
+    space = h5py.h5s.create_simple((rows, *representation.row_shape))
+    kind = h5py.h5t.py_create(representation.dtype)
+    return int(h5py.h5d.create(group.id, b"values", kind, space, properties).get_offset())
 
 
 def _copy_structure(fresh: Path, path: Path, arrays: Sequence[tuple[int, int]]) -> None:
@@ -90,11 +119,29 @@ def _copy_structure(fresh: Path, path: Path, arrays: Sequence[tuple[int, int]]) 
         target.truncate(size)
 
 
-def write_table(group: h5py.Group, columns: Mapping[str, ArrayLike]) -> None:
-    """Write arrays into a group; text becomes variable-length UTF-8."""
-    for name, values in columns.items():
-        array = np.asarray(values)
-        if array.dtype.kind == "U" or (len(array) == 0 and array.dtype.kind == "f"):  # an empty list is text here
-            group.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
-        else:
-            group.create_dataset(name, data=array)
+def write_tables(
+    path: Path, tables: Mapping[str, NDArray[Any] | list[str]], attributes: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Add to a file tables by name, and attributes by group; lists are text and become variable-length UTF-8.
+
+    Raises
+    ------
+    InputError, OSError
+        Where the disk is full; the file is as it was.
+    """
+    reserve(path, STRUCTURE_BYTES + sum(map(_table_bytes, tables.values())))
+    with h5py.File(path, "r+") as file:
+        for name, values in tables.items():
+            if isinstance(values, list):
+                file.create_dataset(name, (len(values),), h5py.string_dtype())[:] = np.array(values, object)
+            else:
+                file[name] = values
+        for name, described in attributes.items():
+            file[name].attrs.update(described)
+
+
+def _table_bytes(values: NDArray[Any] | list[str]) -> int:
+    """More than HDF5 takes for a table."""
+    if isinstance(values, list):
+        return 4096 + 2 * sum(len(text.encode()) + 64 for text in values)
+    return 4096 + values.nbytes

@@ -43,7 +43,7 @@ def sgd(loss: TensorVariable, parameters: Shared, learning_rate: float) -> Updat
         In the order of `parameters`.
     """
     rate, variables = np.float32(learning_rate), list(parameters.values())
-    return {p: p - rate * gradient for p, gradient in zip(variables, pytensor.grad(loss, variables), strict=True)}
+    return {p: p - rate * gradient for p, gradient in zip(variables, _gradients(loss, variables), strict=True)}
 
 
 def nesterov(
@@ -68,11 +68,15 @@ def nesterov(
     """
     rate, decay, variables = np.float32(learning_rate), np.float32(momentum), list(parameters.values())
     updates: Updates = {}
-    for name, parameter, gradient in zip(parameters, variables, pytensor.grad(loss, variables), strict=True):
+    for name, parameter, gradient in zip(parameters, variables, _gradients(loss, variables), strict=True):
         step, velocity = -rate * gradient, velocities[f"{name}/velocity"]
         updates[parameter] = parameter + decay * (decay * velocity + step) + step
         updates[velocity] = decay * velocity + step
     return updates
+
+
+def _gradients(loss: TensorVariable, variables: list[Any]) -> list[Any]:
+    return list(pytensor.grad(loss, variables))  # type: ignore[arg-type]  # which it types as perhaps None
 
 
 def zero_velocities(parameters: Shared) -> Shared:

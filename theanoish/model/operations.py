@@ -39,7 +39,8 @@ def with_gradient(gradient: Gradient) -> Callable[[Operation], Operation]:
 
             own = [variable.type() for variable in inputs]
             op = OpFromGraph(own, [forward(*own, **constants)], inline=True, pullback=pullback, name=forward.__name__)
-            return op(*inputs)
+            output: Any = op(*inputs)
+            return output
 
         return operation
 

@@ -1,0 +1,204 @@
+"""The work on one clip, and the record of the work that is done."""
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.data.audio import AudioError, read_audio
+from theanoish.data.mel import represented
+from theanoish.data.parallel import alone
+from theanoish.data.storage import first_row
+from theanoish.files import sync_to_disk
+from theanoish.representation import WINDOW_SAMPLES, Representation
+
+CLIPS_AT_A_TIME = 64
+
+
+@dataclass(frozen=True)
+class Job:
+    """The work on one clip.
+
+    Attributes
+    ----------
+    clip : int
+        Its number in the plan.
+    audio, output : Path
+        The file to decode, and the one to write to.
+    begin, room : int
+        Samples set aside for the clips before it, and for it.
+    arrays : dict from Representation to int
+        The byte of `output` where each array begins.
+    """
+
+    clip: int
+    audio: Path
+    output: Path
+    begin: int
+    room: int
+    arrays: Mapping[Representation, int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a clip.
+
+    Attributes
+    ----------
+    clip : int
+    samples : int
+        How many it holds.
+    begin : int
+        Samples set aside for the clips before it; -1 for a clip that is not in the file, being too short or longer than
+        its room.
+    reason : str
+        Why it cannot be read, or "".
+    remark : str
+        What is odd about its file, or "".
+    """
+
+    clip: int
+    samples: int = 0
+    begin: int = -1
+    reason: str = ""
+    remark: str = ""
+
+    @property
+    def is_homeless(self) -> bool:
+        """Whether it needs more room than it had."""
+        return self.begin < 0 and self.samples >= WINDOW_SAMPLES
+
+
+def do_job(job: Job) -> Result:
+    """Decode a clip, and write its representations to their places. Any process that sees the files can do it.
+
+    Raises
+    ------
+    OSError
+        Where the output cannot be written.
+    """
+    try:
+        samples, remark = read_audio(job.audio)
+    except AudioError as error:
+        return Result(job.clip, reason=error.reason)
+    result = Result(job.clip, len(samples), remark=remark)
+    if not WINDOW_SAMPLES <= len(samples) <= job.room:
+        return result
+    file = os.open(job.output, os.O_WRONLY)
+    try:
+        for wanted, values in represented(samples, job.arrays):
+            place = job.arrays[wanted] + first_row(job.begin, wanted) * wanted.row_bytes
+            _write_at(file, values.astype(wanted.dtype, copy=False), place)
+    finally:
+        os.close(file)
+    return replace(result, begin=job.begin)
+
+
+def _write_at(file: int, values: NDArray[Any], place: int) -> None:
+    left = values.reshape(-1).view(np.uint8)
+    while len(left):  # one call may write less than all
+        written = os.pwrite(file, left.data, place)
+        left, place = left[written:], place + written
+
+
+class Journal:
+    """The results of finished clips, on disk beside an unfinished data set, a line each.
+
+    A result is recorded only when the clip's arrays are on disk, so what it says is true after any crash. Each line has
+    a checksum; from a damaged one on, the record is made anew. The first line says which plan it belongs to, and which
+    clips need more room than their headers promised.
+
+    Parameters
+    ----------
+    path, data : Path
+        The journal, and the unfinished data set.
+    fingerprint : str
+        Of the plan. A journal of another plan, or without its data, is discarded together with the data.
+
+    Attributes
+    ----------
+    results : dict from int to Result
+        By clip.
+    longer : dict from int to int
+        Samples of the clips that need more room.
+
+    Raises
+    ------
+    InputError
+        Where another process has the journal open.
+    """
+
+    def __init__(self, path: Path, data: Path, fingerprint: str) -> None:
+        self.path, self.data, self.fingerprint = path, data, fingerprint
+        self.results: dict[int, Result] = {}
+        self.longer: dict[int, int] = {}
+        self._waiting: list[Result] = []
+        self._opened = ExitStack()
+
+    def __enter__(self) -> "Journal":
+        self._file = self._opened.enter_context(alone(self.path, f"{self.data}: is being written"))
+        if not self._read():
+            self.begin_anew({})
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._opened.close()
+
+    def _read(self) -> bool:
+        """Whether the journal is of this plan."""
+        self._file.seek(0)
+        entries, end = [], 0
+        for line in self._file.read().splitlines(keepends=True):
+            if line != _line(line[9:-1]):
+                break
+            entries.append(json.loads(line[9:-1]))
+            end += len(line)
+        if not entries or entries[0]["plan"] != self.fingerprint or not self.data.exists():
+            return False
+        self.longer = {int(clip): samples for clip, samples in entries[0]["longer"].items()}
+        self.results = {entry["clip"]: Result(**entry) for entry in entries[1:]}
+        self._file.truncate(end)
+        return True
+
+    def begin_anew(self, longer: dict[int, int]) -> None:
+        """Forget all results and the data."""
+        self.results, self.longer, self._waiting = {}, longer, []
+        self._file.truncate(0)
+        self.data.unlink(missing_ok=True)
+        self._write({"plan": self.fingerprint, "longer": longer})
+
+    def remove(self) -> None:
+        """Remove the journal, and the data where they are still unfinished."""
+        self._waiting.clear()
+        self.data.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def add(self, result: Result) -> None:
+        """Note that a clip is done. Recorded with others, since it takes a wait for the disk."""
+        self.results[result.clip] = result
+        self._waiting.append(result)
+        if len(self._waiting) >= CLIPS_AT_A_TIME:
+            self.record()
+
+    def record(self) -> None:
+        """Bring the data to disk, then the results."""
+        if self._waiting:
+            sync_to_disk(self.data)
+            self._write(*map(asdict, self._waiting))
+            self._waiting.clear()
+
+    def _write(self, *entries: dict[str, Any]) -> None:
+        self._file.write(b"".join(_line(json.dumps(entry).encode()) for entry in entries))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def _line(entry: bytes) -> bytes:
+    return b"%08x %s\n" % (zlib.crc32(entry), entry)
