@@ -6,7 +6,13 @@ import pytest
 from theanoish.errors import InputError
 from theanoish.model.initial_filters import mel_filters_in_time
 from theanoish.training import unsupervised
-from theanoish.training.unsupervised import METHODS, independent_subspaces, k_means, learn_filters, pools_of_similar
+from theanoish.training.unsupervised import (
+    LEARNED_WITH,
+    independent_subspaces,
+    k_means,
+    learn_filters,
+    pools_of_similar,
+)
 
 LENGTH, SOURCES, FRAMES = 64, 16, 6000
 
@@ -91,7 +97,7 @@ def recording():
     return (frames + 20 * (levels > 0) * generator.standard_normal(frames.shape)).astype(np.int16)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LEARNED_WITH)
 def test_filters_depend_on_the_seed_alone_and_are_as_loud_as_a_spectrogram(recording, method, monkeypatch):
     monkeypatch.setattr(unsupervised, "UPDATES", 50)
 

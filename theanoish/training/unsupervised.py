@@ -5,6 +5,7 @@ Both see frames of the training split, whitened (`_whitening`). Independent subs
 damped spherical k-means (2012), the authors' own method of 2013, for the shapes that frames most often have.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.errors import InputError
+from theanoish.files import write_json, written_whole
 from theanoish.model.compile import compile_function
 from theanoish.model.initial_filters import mel_filters_in_time
 from theanoish.representation import COMPRESSION, FULL_SCALE
+from theanoish.settings import Settings
 
-METHODS = ("unsupervised", "k-means")
 FRAMES = 40_000
 SILENCE = 0.01  # frames below this share of the mean loudness are dropped
 # The power of its variance that each principal component is divided by: with 0.5 independent subspaces were worse, with
@@ -30,6 +32,15 @@ MINIBATCH, UPDATES, LEARNING_RATE = 300, 1000, 2.0  # of both halves of independ
 ROUNDING = 1e-3  # of the root of a pool's energy at 0
 ITERATIONS = 15  # of k-means
 _FRAMES_COMPARED = 10_000
+_STREAM = 3  # of the seed (`theanoish.training.sampling` has others)
+
+_FOR_BOTH: dict[str, Any] = {"frames": FRAMES, "silence": SILENCE, "floor": FLOOR}
+LEARNED_WITH: dict[str, dict[str, Any]] = {  # by method, what a run's folder says beside the filters
+    "unsupervised": _FOR_BOTH
+    | {"whitening": WHITENING["unsupervised"], "minibatch": MINIBATCH}
+    | {"updates": [UPDATES, UPDATES], "learning_rate": LEARNING_RATE},
+    "k-means": _FOR_BOTH | {"whitening": WHITENING["k-means"], "iterations": ITERATIONS},
+}
 
 Array = NDArray[np.float32]
 
@@ -59,21 +70,30 @@ def learn_filters(
     InputError
         If fewer frames than the filters need are not silent.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng([seed, _STREAM])
     audible = _audible(frames)
+    audible = audible[generator.permutation(len(audible))]
     if len(audible) < 2 * audible.shape[1]:
         raise InputError(f"only {len(audible)} frames are not silent, too few to learn filters from")
     equally_loud = audible / np.std(audible, axis=1, keepdims=True)
     whitening = _whitening(equally_loud, filters, WHITENING[method])
     whitened = equally_loud @ whitening.T
     whitened /= np.sqrt(np.mean(whitened**2))
-    some = audible[generator.permutation(len(audible))[:_FRAMES_COMPARED]]
     if method == "unsupervised":
         learned = independent_subspaces(whitened, pool_size, generator, backend) @ whitening
     else:
-        learned = k_means(whitened, filters, generator) @ whitening
-        learned = learned[pools_of_similar(some @ learned.T, pool_size)]
-    return _as_loud_as_a_spectrogram(learned, some, pool_size)
+        centroids = k_means(whitened, filters, generator)
+        learned = centroids[pools_of_similar(whitened[:_FRAMES_COMPARED] @ centroids.T, pool_size)] @ whitening
+    return _as_loud_as_a_spectrogram(learned, audible[:_FRAMES_COMPARED], pool_size)
+
+
+def store_filters(folder: Path, settings: Settings, filters: Array) -> None:
+    """Write ``initial_filters.npy`` to a run's folder, and to ``initial_filters.json`` what made them."""
+    with written_whole(folder / "initial_filters.npy") as beside, beside.open("wb") as file:
+        np.save(file, filters)
+    fields = ("initial_filters", "strided_filters", "pool_size", "length", "seed")
+    values = {name: getattr(settings, name) for name in fields}
+    write_json(folder / "initial_filters.json", values | LEARNED_WITH.get(settings.initial_filters, {}))
 
 
 def independent_subspaces(whitened: Array, pool_size: int, generator: np.random.Generator, backend: str) -> Array:
