@@ -58,8 +58,8 @@ def find_contrasts(predictions: dict[str, dict[int, Predictions]]) -> list[dict[
     list of dict
         Plain values, one entry per finding all of whose networks are there: "finding", "difference", "interval" (None
         if nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference",
-        "no difference" or "nothing"), "verdict" ("holds", "opposite", "higher", "lower" or "not resolved"), "seeds" (the
-        fewest of a network), "clips", and "resampled" as in `Evaluation.as_dict`.
+        "no difference" or "nothing"), "verdict" ("holds", "opposite", "higher", "lower" or "not resolved"), "seeds"
+        (the fewest of a network), "clips", and "resampled" as in `Evaluation.as_dict`.
 
     Raises
     ------

@@ -125,7 +125,8 @@ def _descend(start: Array, pool_size: int, whitened: Array, generator: np.random
     frames = pt.tensor("frames", shape=(MINIBATCH, len(start)), dtype="float32")
     rate = pt.tensor("rate", shape=(), dtype="float32")
     loss = mean_pool_norm(frames.dot(basis.T), pool_size)
-    step = pytensor.grad(loss, basis).dot(basis.T)
+    gradient: Any = pytensor.grad(loss, basis)
+    step = gradient.dot(basis.T)
     half_turn = (step - step.T) * (rate / 2)  # what is left would change lengths and angles
     turned = pt.linalg.solve(pt.eye(len(start), dtype="float32") + half_turn, basis - half_turn.dot(basis))
     update = compile_function([frames, rate], loss, backend, updates={basis: turned})
@@ -181,9 +182,13 @@ def pools_of_similar(responses: Array, pool_size: int) -> NDArray[np.int64]:
         Pool by pool: the two free filters with the most correlated magnitudes, then those that correlate most with the
         first of them.
     """
-    correlations = np.corrcoef(np.abs(responses), rowvar=False)
+    with np.errstate(invalid="ignore"):
+        correlations = np.nan_to_num(
+            np.corrcoef(np.abs(responses), rowvar=False)
+        )  # of what never responds there is none
     np.fill_diagonal(correlations, -np.inf)
-    free, order = np.arange(len(correlations)), []
+    free = np.arange(len(correlations))
+    order: list[np.int64] = []
     while len(free):
         among = correlations[np.ix_(free, free)]
         first = np.unravel_index(among.argmax(), among.shape)[0]
@@ -219,5 +224,6 @@ def _as_loud_as_a_spectrogram(filters: Array, frames: Array, pool_size: int) -> 
     return filters * np.float32(np.exp(scipy.optimize.brentq(excess, -60, 60) / 2))
 
 
-def _unit(rows: Array) -> Array:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+def _unit(rows: NDArray[Any]) -> Array:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
