@@ -41,7 +41,7 @@ def folder(tmp_path):
         ("file,tags,artist\na.mp3,rock; loud,X\nb.wav,,Y\nBjörk/c.flac,loud,X\n", "utf-8"),
         ('file;tags;artist\r\na.mp3;"rock;loud";X\r\nb.wav;;Y\r\nBjörk/c.flac;loud;X\r\n', "utf-8-sig"),
         ("File\tArtist\tloud\trock\na.mp3\tX\t1\t1\nb.wav\tY\t0\t\nBjo\u0308rk\\c.flac\tX\t1\t0\n", "utf-8"),
-        ('file,tags,artist,notes,\na.mp3,loud;rock,X,fine,\nb.wav, ; ,Y,,\n./Björk/c.flac,loud,X,"2\nlines",\n', "utf-8"),
+        ('file,tags,artist,notes,\na.mp3,loud;rock,X,fine,\nb.wav,;,Y,,\nBjörk/c.flac,loud,X,"2\nlines",\n', "utf-8"),
     ],
     ids=["commas", "semicolons with BOM", "columns of tags, Windows' and macOS' paths", "columns for others"],
 )  # fmt: skip
