@@ -1,28 +1,50 @@
 #!/usr/bin/env python3
-"""Test a checkpoint, tag by tag: python evaluate.py checkpoint.pkl"""
+"""Test a checkpoint, tag by tag: python evaluate.py runs/RUN/checkpoint.pkl"""
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
 
 import argparse
 import sys
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
+from tqdm import tqdm
+
+from theanoish.command import escaped, run_script, user_path
 from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import Evaluation, evaluate, write_csv, write_json
-from theanoish.files import check_writable
+from theanoish.experiments.baselines import baselines_text, measure_baselines
+from theanoish.experiments.evaluation import Evaluation, evaluate, write_csv, write_predictions
+from theanoish.files import check_writable, write_json
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 
 
-def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="checkpoint.pkl of a run folder")
-    parser.add_argument("--data", type=Path, help="HDF5 data set (default: the one it was trained on)")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("checkpoint", type=user_path, nargs="?", help="checkpoint.pkl of a run folder")
+    what.add_argument(
+        "--baselines",
+        type=user_path,
+        metavar="DATA",
+        help="instead of a checkpoint: what loudness, offsets and logistic regression reach on this HDF5 data set",
+    )
+    parser.add_argument("--data", type=user_path, help="HDF5 data set (default: the one it was trained on)")
     parser.add_argument("--split", choices=SPLITS, default="test", help="which clips (default: test)")
     parser.add_argument(
         "--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help="what compiles the graph (default: %(default)s)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all scores as JSON")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table of tags as CSV")
-    return parser, parser.parse_args(arguments)
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write all scores as JSON")
+    parser.add_argument("--csv", type=user_path, metavar="FILE", help="write the table of tags as CSV")
+    parser.add_argument(
+        "--predictions", type=user_path, metavar="FILE", help="write each clip's probabilities and labels as .npz"
+    )
+    return parser.parse_args(arguments)
 
 
 def report(evaluation: Evaluation) -> str:
@@ -31,48 +53,100 @@ def report(evaluation: Evaluation) -> str:
     lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
     for row in values["tags"]:
         auc, precision = number(row["auc"]), number(row["average_precision"])
-        lines.append(f"{row['tag']:<20} {auc:>7} {precision:>7} {row['positives']:>10}")
-    means = f"{number(values['mean_auc']):>7} {number(values['mean_average_precision']):>7}"
-    lines += [f"{'mean':<20} {means}", ""]
+        lines.append(f"{escaped(row['tag']):<20} {auc:>7} {precision:>7} {row['positives']:>10}")
+    lines += [f"{'mean':<20} {number(values['mean_auc']):>7} {number(values['mean_average_precision']):>7}"]
+    lines += [*interval_lines(values), ""]
+    if values["missing_tags"]:
+        names = ", ".join(values["missing_tags"])
+        lines.append(f"the data set has {len(values['tags'])} of the checkpoint's tags; it lacks {names}")
     if values["undefined_tags"]:
+        names = ", ".join(values["undefined_tags"])
+        lines.append(f"left out of the means, having no positive or no negative clip: {names}")
+    if evaluation.is_small:
         lines.append(
-            f"left out of the means, having no positive or no negative clip: {', '.join(values['undefined_tags'])}"
+            f"few clips: {values['clips']}, and {evaluation.rare_tags} tags that fewer than 5 clips have or lack; a "
+            "single tag's score means little here, and the interval says what the mean is worth"
         )
     lines.append(
-        f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of split "
-        f"{values['split']} ({values['clips_kept']} clips kept)"
+        f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of "
+        f"split {values['split']} ({values['clips_kept']} clips kept)"
     )
-    if values["artist_filtered_clips"]:
-        clips, auc = values["artist_filtered_clips"], number(values["artist_filtered_mean_auc"])
-        lines.append(f"mean AUC on the {clips} of them by artists not heard in training: {auc}")
-    else:
-        lines.append("all of them are by artists heard in training")
+    lines += artist_lines(values)
     if values["paper_auc"] is not None:
         lines.append(f"the paper's mean test AUC for these settings, on MagnaTagATune: {values['paper_auc']:.4f}")
     return "\n".join(lines)
+
+
+def interval_lines(values: dict[str, Any]) -> list[str]:
+    lines = []
+    resampled = f"{values['resampled']['units']} {values['resampled']['by']}s drawn with replacement"
+    for name, key in (("AUC", "mean_auc_interval"), ("AP", "mean_average_precision_interval")):
+        if values[key]:
+            low, high = values[key]
+            lines.append(f"95 % interval of the mean {name}: {low:.4f} to {high:.4f} ({resampled})")
+    return lines
+
+
+def artist_lines(values: dict[str, Any]) -> list[str]:
+    if not values["artist_strings_filtered_clips"]:
+        return ["none of them is known to be by artists not heard in training"]
+    lines = []
+    for prefix, how in (("artist_filtered", "by people"), ("artist_strings_filtered", "by exact names")):
+        clips, auc = values[f"{prefix}_clips"], number(values[f"{prefix}_mean_auc"])
+        lines.append(f"mean AUC on the {clips} of them by artists not heard in training, compared {how}: {auc}")
+    return lines
 
 
 def number(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser, args = parse(arguments)
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars with the time left, one for each thing that is counted; none if standard error is no terminal."""
+    bars: dict[str, tqdm[Any]] = {}
+
+    def update(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = tqdm(total=total, unit=f" {what}", disable=None, leave=False)
+        bars[what].update(done - bars[what].n)
+
     try:
-        for output in filter(None, (args.json, args.csv)):
-            check_writable(output)
-        evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend)
-        print(report(evaluation))
-        if args.json:
-            write_json(args.json, evaluation)
-        if args.csv:
-            write_csv(args.csv, evaluation)
-    except (InputError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
-    except KeyboardInterrupt:
-        parser.exit(130, f"{parser.prog}: stopped; nothing was written\n")
+        yield update
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse(arguments)
+    for output in filter(None, (args.json, args.csv, args.predictions)):
+        check_writable(output)
+    if args.baselines:
+        return print_baselines(args)
+    with progress() as update:
+        evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend, partial(update, "windows"))
+    if args.json:
+        write_json(args.json, evaluation.as_dict())
+    if args.csv:
+        write_csv(args.csv, evaluation)
+    if args.predictions:
+        write_predictions(args.predictions, evaluation.predictions)
+    print(report(evaluation))
+    return 0
+
+
+def print_baselines(args: argparse.Namespace) -> int:
+    for name in ("data", "csv", "predictions"):
+        if getattr(args, name):
+            raise InputError(f"--baselines names its data set and takes only --json beside; leave out --{name}")
+    with progress() as update:
+        values = measure_baselines(args.baselines, update)
+    if args.json:
+        write_json(args.json, values)
+    print(baselines_text(values))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -1,50 +1,38 @@
 #!/usr/bin/env python3
 """The paper's figures from a checkpoint, with the numbers behind them: python figures.py checkpoint.pkl"""
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
 import argparse
-import json
 import sys
-from pathlib import Path
 
-from theanoish.errors import InputError
-from theanoish.experiments.figures import draw_architectures, draw_filters
-from theanoish.experiments.filters import as_text, describe, filters_of
-from theanoish.files import written_whole
-from theanoish.training.run import load_network
+from theanoish.command import run_script, user_path
+from theanoish.experiments.figures import make_figures
+from theanoish.experiments.filters import as_text
 
 
-def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="checkpoint.pkl of a run folder")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: figures/ beside the checkpoint")
-    return parser, parser.parse_args(arguments)
-
-
-def make_figures(checkpoint: Path, folder: Path) -> list[str]:
-    """Draw what the checkpoint's network allows; names of the files, without their endings."""
-    saved, network = load_network(checkpoint)
-    folder.mkdir(parents=True, exist_ok=True)
-    draw_architectures(folder, [network.settings], len(saved["tags"]))
-    if network.settings.frontend == "mel":
-        return ["figure1"]
-    filters = filters_of(network)
-    numbers = describe(network.settings, filters)
-    with written_whole(folder / "filters.json") as beside:
-        beside.write_text(json.dumps(numbers, indent=2) + "\n")
-    print(as_text(numbers))
-    return ["figure1", *draw_filters(folder, network.settings, filters)]
+    parser.add_argument("checkpoint", type=user_path, help="checkpoint.pkl of a run folder")
+    parser.add_argument("--output", type=user_path, metavar="FOLDER", help="default: figures/ beside the checkpoint")
+    parser.add_argument("--data", type=user_path, help="HDF5 data set that it was trained on, if it has been moved")
+    parser.add_argument("--log-frequency", action="store_true", help="give Fig. 2 a logarithmic axis")
+    parser.add_argument("--with-initial", action="store_true", help="Fig. 2 before training beside after training")
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser, args = parse(arguments)
+    args = parse(arguments)
     folder = args.output or args.checkpoint.parent / "figures"
-    try:
-        names = make_figures(args.checkpoint, folder)
-    except (InputError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    names, numbers = make_figures(args.checkpoint, folder, args.data, args.log_frequency, args.with_initial)
+    if numbers:
+        print(as_text(numbers))
     print(f"{', '.join(names)} as PNG and PDF in {folder}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

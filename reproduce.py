@@ -1,58 +1,59 @@
 #!/usr/bin/env python3
 """Every experiment of the paper: python reproduce.py trains, tests and tabulates what is not there yet"""
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
 import argparse
-import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
+from theanoish.command import escaped, run_script, user_path
 from theanoish.data.dataset import Dataset
-from theanoish.errors import InputError
-from theanoish.experiments.cells import Event, Job, Sweep, check
-from theanoish.experiments.figures import draw_architectures, draw_pools, draw_spectra, draw_waveforms
-from theanoish.experiments.filters import as_text, describe, filters_of
+from theanoish.experiments.cells import Job, Sweep, check
+from theanoish.experiments.cluster import Cluster, connect
+from theanoish.experiments.cost import cost
+from theanoish.experiments.figures import draw_architectures, make_figures
+from theanoish.experiments.filters import as_text
 from theanoish.experiments.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TABLES
-from theanoish.experiments.tables import collect, markdown, write_tables
-from theanoish.experiments.workers import places_here, run_here, run_on_cluster
-from theanoish.files import written_whole
+from theanoish.experiments.places import places_here
+from theanoish.experiments.tables import collect, comparison, markdown, read_cells, write_tables
+from theanoish.experiments.workers import Event, Machine, run_cells
 from theanoish.interrupt import StopRequest
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES
-from theanoish.training.run import load_network
 
 # settings that the paper leaves open, besides the number of updates
 OVERRIDES = ("updates", "learning_rate", "momentum", "validation_interval")
 
 
-def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=Path("data/magnatagatune.h5"), help="HDF5 data set (default: %(default)s)"
-    )
-    parser.add_argument("--table", nargs="+", choices=TABLES, default=list(TABLES), help="only these tables")
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="only these networks: raw_256_256, ...")
-    parser.add_argument("--seeds", type=positive, default=1, metavar="N", help="repetitions (default: 1)")
+    add = parser.add_argument
+    add("--data", type=user_path, default=Path("data/magnatagatune.h5"), help="HDF5 data set (default: %(default)s)")
+    add("--table", nargs="+", choices=TABLES, default=list(TABLES), help="only these tables")
+    add("--only", nargs="+", metavar="NAME", default=[], help="only these networks: raw_256_256, ...")
+    add("--seeds", type=positive, default=1, metavar="N", help="repetitions (default: 1)")
     for name in OVERRIDES:
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", type=TYPES[name], help="of each network (default: as in train.py)"
-        )
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        metavar="FOLDER",
-        help="of run folders, tables and figures (default: runs/ and the data set's name)",
-    )
-    parser.add_argument(
-        "--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help="what compiles the graphs (default: %(default)s)"
-    )
+        add(f"--{name.replace('_', '-')}", type=TYPES[name], help="of each network (default: as in train.py)")
+    runs_help = "of run folders, tables and figures (default: runs/ and the data set's name)"
+    add("--runs", type=user_path, metavar="FOLDER", help=runs_help)
+    backend_help = "what compiles the graphs (default: %(default)s)"
+    add("--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help=backend_help)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=positive, metavar="N", help="processes (default: one a GPU, or one a core)")
+    where.add_argument(
+        "--workers", type=positive, metavar="N", help="cells at once (default: one per GPU, or per core)"
+    )
     where.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, such as tcp://host:8786")
-    return parser, parser.parse_args(arguments)
+    print_help = "train nothing; print the commands of what is not finished, one line per cell, for another scheduler"
+    where.add_argument("--print", action="store_true", help=print_help)
+    add("--compare", type=user_path, metavar="FILE", help="show the differences from this tables.json of another sweep")
+    return parser.parse_args(arguments)
 
 
 def positive(text: str) -> int:
@@ -62,95 +63,83 @@ def positive(text: str) -> int:
     return number
 
 
-def run(jobs: list[Job], args: argparse.Namespace, stop: StopRequest) -> Iterator[Event]:
-    if args.scheduler:
-        return run_on_cluster(jobs, args.scheduler, stop)
-    return run_here(jobs, places_here(args.backend, args.workers), stop)
-
-
-def train(jobs: list[Job], args: argparse.Namespace) -> tuple[dict[Job, str], bool]:
-    """Run the cells; which failed and why, and whether it was interrupted."""
+def run(jobs: list[Job], args: argparse.Namespace) -> tuple[dict[Job, str], bool]:
+    """Run the cells; which failed and why, and whether all was stopped."""
     failed: dict[Job, str] = {}
-    done: dict[Job, int] = {}
-    start = time.monotonic()
-    total = sum(job.settings.updates for job in jobs)
-    with StopRequest() as stop, tqdm(total=total, unit=" updates", smoothing=0.05) as bar:
-        for event in run(jobs, args, stop):
-            job = event.job
-            if event.update is not None:
-                if job not in done:  # what an earlier attempt did says nothing about the time left
-                    bar.total -= event.update
-                bar.update(event.update - done.get(job, event.update))
-                done[job] = event.update
-            elif event.died:
-                bar.write(f"{job.name}: its process died; the cell is taken up again from its last state")
-            elif event.outcome and event.outcome.state == "failed":
-                failed[job] = event.outcome.reason
-                bar.write(f"{job.name}: failed")
-            elif event.outcome and event.outcome.state == "finished":
-                bar.write(f"{result(job)}; {(time.monotonic() - start) / 60:.1f} min since the start")
+    costs = {job: cost(job.settings).operations for job in jobs}  # running times are roughly proportional to them
+    total, start = sum(costs[job] * job.settings.updates for job in jobs), time.monotonic()
+    bar = tqdm(total=total, initial=work_done(costs), unit="FLOP", unit_scale=True, smoothing=0.05, disable=None)
+    with StopRequest() as stop, bar:
+        place = Cluster(connect(args.scheduler)) if args.scheduler else Machine(places_here(args.backend, args.workers))
+        for events in run_cells(jobs, place, stop):
+            for event in events:
+                if text := as_line(event):
+                    bar.write(
+                        f"{escaped(text)}; {(time.monotonic() - start) / 60:.1f} min since the start", file=sys.stderr
+                    )
+                if event.job and event.state == "failed":
+                    failed[event.job] = event.reason
+                    bar.total -= costs[event.job] * (event.job.settings.updates - event.job.updates_done)
+            news = work_done(costs) - bar.n
+            bar.update(news) if news > 0 else bar.refresh()
     return failed, stop.requested
 
 
-def result(job: Job) -> str:
-    scores = job.scores
-    auc = scores and scores["mean_auc"]
-    return f"{job.name}: test AUC {'undefined' if auc is None else format(auc, '.4f')}"
+def work_done(costs: dict[Job, int]) -> int:
+    return sum(cost * job.updates_done for job, cost in costs.items())
 
 
-def make_figures(sweep: Sweep, tags: int) -> None:
-    """Draw Fig. 1, and Figs. 2 to 4 of the cells that have them, and print the numbers behind them."""
-    folder = sweep.runs / "figures"
-    folder.mkdir(exist_ok=True)
-    draw_architectures(folder, list(FIGURE_1), tags)
-    numbers = []
+def as_line(event: Event) -> str:
+    job, reason = event.job, event.reason
+    if job is None:
+        return reason
+    auc = (job.scores or {}).get("mean_auc")
+    texts = {
+        "finished": f"test AUC {'undefined' if auc is None else format(auc, '.4f')}",
+        "failed": f"failed: {reason} ({job.log})",
+        "died": f"its process died ({reason}); the cell is taken up again from its last state",
+        "busy": "another process trains it; it is waited for",
+    }
+    return f"{job.name}: {texts[event.state]}" if event.state in texts else ""
+
+
+def draw(sweep: Sweep, tags: int) -> None:
+    """Draw Fig. 1, and in the folders of their cells Figs. 2 to 4, and print the numbers behind them."""
+    draw_architectures(sweep.runs / "figures", list(FIGURE_1), tags)
     for job in [*sweep.jobs(FIGURES_2_AND_3), *sweep.jobs(FIGURE_4)]:
-        if job.scores is None:
-            continue
-        filters = filters_of(load_network(job.folder / "checkpoint.pkl")[1])
-        numbers.append(describe(job.settings, filters))
-        print(as_text(numbers[-1]))
-        if job.settings.seed > 1:
-            continue
-        if job.settings.pooling == "none":
-            draw_spectra(folder, filters)
-            draw_waveforms(folder, filters)
-        else:
-            draw_pools(folder, filters, job.settings.pool_size)
-    with written_whole(folder / "filters.json") as beside:
-        beside.write_text(json.dumps(numbers, indent=2) + "\n")
+        if job.scores is not None:
+            print(as_text(make_figures(job.folder / "checkpoint.pkl", job.folder / "figures", job.data)[1]))
 
 
-def reproduce(args: argparse.Namespace) -> int:
-    changes = {name: getattr(args, name) for name in OVERRIDES if getattr(args, name) is not None}
+def main(arguments: list[str] | None = None) -> int:
+    args = parse(arguments)
+    others = read_cells(args.compare) if args.compare else None
     dataset = Dataset(args.data)
+    changes = {name: getattr(args, name) for name in OVERRIDES if getattr(args, name) is not None}
     sweep = Sweep(args.data, args.runs or Path("runs") / args.data.stem, args.backend, changes, args.seeds)
     jobs = sweep.plan(args.table, args.only)
     check(jobs, dataset)
+    left = [job for job in jobs if not job.finished]
+    if args.print:
+        print("".join(f"{job.shell_command()}\n" for job in left), end="")
+        return 0
     sweep.runs.mkdir(parents=True, exist_ok=True)
-    left = [job for job in jobs if job.scores is None]
-    print(f"{len(jobs)} cells, {len(jobs) - len(left)} of them finished earlier; runs in {sweep.runs}")
-    failed, interrupted = train(left, args) if left else ({}, False)
+    print(f"{len(jobs)} cells, {len(jobs) - len(left)} of them finished earlier; runs in {sweep.runs}", flush=True)
+    failed, stopped = run(left, args) if left else ({}, False)
     names = {job.settings.name for job in jobs}
     results = collect(sweep, [t for t in args.table if names & {cell.settings.name for cell in TABLES[t]}])
     write_tables(sweep.runs, results)
     print(markdown(results))
+    if others:
+        print(comparison(results, others, args.compare.name))
     for job, reason in failed.items():
-        print(f"failed: {job.name} ({job.folder}): {reason}", file=sys.stderr)
-    if interrupted:
+        print(f"failed: {job.name}: {reason} ({job.log})", file=sys.stderr)
+    if stopped:
         print("stopped; the same command continues where each cell was", file=sys.stderr)
         return 130
-    make_figures(sweep, len(dataset.tags))
+    draw(sweep, len(dataset.tags))
     return 1 if failed else 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser, args = parse(arguments)
-    try:
-        return reproduce(args)
-    except (InputError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -1,7 +1,7 @@
 """Compiled updates on minibatches of noise that lie in memory: what is left when nothing is read."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -21,9 +21,9 @@ from theanoish.settings import Settings
 def compiled_updates(settings: Settings, updates: int, replicas: int = 1) -> Callable[[], NDArray[np.float32]]:
     """A call of so many updates, of one network or of several at once; returns the losses (updates, ...)."""
     network = Network(settings, TAGS)
-    inputs = [network.window_variable(settings.minibatch), network.label_variable(settings.minibatch)]
+    inputs = network.training_inputs()
     loss = network.loss(*inputs)
-    after_one = sgd(loss, network.parameters.values(), settings.learning_rate)
+    after_one = sgd(loss, network.parameters, settings.learning_rate)
     if replicas > 1:
         inputs, loss, after_one = replicate(inputs, loss, after_one, replicas)
     blocks, losses, after = repeat(inputs, loss, after_one, updates)
@@ -42,7 +42,7 @@ def replicate(
         for variable in updates
     ]
     replacements: dict[Any, Any] = dict(zip([*inputs, *updates], [*many, *held], strict=True))
-    losses, *after = vectorize_graph([loss, *updates.values()], replacements)
+    losses, *after = cast(Any, vectorize_graph)([loss, *updates.values()], replacements)
     return many, losses, dict(zip(held, after, strict=True))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from theanoish.model.network import POOL
+from theanoish.model.network import POOL, from_file, to_file
 from theanoish.settings import Settings
 
 Parameters = dict[str, Any]
@@ -46,7 +46,9 @@ class JaxTrainer:
         updates_a_call: int,
     ) -> None:
         self._updates_a_call = updates_a_call
-        self._parameters = {name: jnp.asarray(value) for name, value in values.items()}
+        self._parameters = {
+            n: jnp.asarray(from_file(value)) for n, value in values.items() if not n.startswith("start/")
+        }
         self._clips, self._labels = jnp.asarray(clips), jnp.asarray(labels)
         self._update = partial(_update, partial(_loss, convolve, pool, settings), settings)
         self._scan = jax.jit(self._scanned, donate_argnums=0)
@@ -59,7 +61,7 @@ class JaxTrainer:
 
     def parameters(self) -> dict[str, NDArray[np.float32]]:
         """The present parameters, in the form of the initial ones."""
-        return {name: np.asarray(value) for name, value in self._parameters.items()}
+        return {name: to_file(value) for name, value in self._parameters.items()}
 
     def _train_singly(self, clips: NDArray[np.int32], offsets: NDArray[np.int32]) -> Any:
         losses = []
@@ -189,7 +191,7 @@ def _loss(convolve: Convolve, pool: Pool, settings: Settings, parameters: Parame
         maps = jax.nn.relu(frames @ parameters["strided/filters"].T + parameters["strided/bias"])
     for number in (1, 2):
         convolved = convolve(maps, parameters[f"convolution{number}/filters"])
-        maps = pool(convolved, parameters[f"pool{number}/bias"])
+        maps = pool(convolved, parameters[f"convolution{number}/bias"])
     units = maps.reshape(len(maps), -1)
     units = jax.nn.relu(units @ parameters["hidden/weights"] + parameters["hidden/bias"])
     logits = units @ parameters["output/weights"] + parameters["output/bias"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from theanoish.settings import MEL_CHANNELS, Settings
 
@@ -40,8 +41,14 @@ def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> 
         count = CLIP_SAMPLES
         values = np.clip(generator.standard_normal(clips * count, np.float32) * 4000, -32768, 32767).astype(np.int16)
     else:
-        count = settings.frames_of(CLIP_SAMPLES)
+        count = int(settings.representation.rows_of(CLIP_SAMPLES))
         values = generator.gamma(2.0, size=(clips * count, MEL_CHANNELS)).astype(np.float32)
     group["values"] = values
     group["start"] = np.arange(clips) * count
     group["count"] = np.full(clips, count)
+
+
+def with_top_layer(values: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """A network's values with weights in its top layer, which starts at 0: else most first gradients would be 0."""
+    shape = values["output/weights"].shape
+    return values | {"output/weights": np.random.default_rng(2).normal(0, 0.1, shape).astype(np.float32)}

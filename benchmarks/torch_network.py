@@ -105,6 +105,7 @@ class TorchTrainer:
     ) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         flat, tags = values["hidden/weights"].shape[0], values["output/bias"].shape[0]
+        values = {name: value for name, value in values.items() if not name.startswith("start/")}
         self._shapes = {name: value.shape for name, value in values.items()}
         self._length = 48_000 if settings.frontend == "raw" else settings.frames
         self._network = kind(settings, flat, tags).to(device)
@@ -141,7 +142,7 @@ class TorchTrainer:
                 parameter.copy_(torch.tensor(self._to_torch(name, value)).reshape(parameter.shape))
 
     def _parameter(self, name: str) -> torch.Tensor:
-        layer, kind = name.replace("pool", "convolution").split("/")  # where PyTorch keeps the bias
+        layer, kind = name.split("/")
         parameter: torch.Tensor = getattr(getattr(self._network, layer), "bias" if kind == "bias" else "weight")
         return parameter
 
@@ -150,7 +151,7 @@ class TorchTrainer:
             return value.reshape(-1, 32, value.shape[1]).transpose(2, 1, 0).copy()
         if name == "output/weights":
             return value.T.copy()
-        return np.moveaxis(value, 0, -1).copy() if value.ndim == 3 else value  # to (filters, channels, width)
+        return value
 
     def _to_ours(self, name: str, parameter: torch.Tensor) -> NDArray[np.float32]:
         value = parameter.detach().cpu().numpy().copy()  # the next update writes over the original
@@ -158,6 +159,4 @@ class TorchTrainer:
             return value.reshape(len(value), 32, -1).transpose(2, 1, 0).reshape(self._shapes[name])
         if name == "output/weights":
             return value.T
-        if name.startswith("convolution"):  # (filters, channels, width) to (width, filters, channels)
-            return np.moveaxis(value.reshape(*self._shapes[name][1:], -1), -1, 0)
         return value.reshape(self._shapes[name])

@@ -25,13 +25,13 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import jax_network
-from synthetic import TAGS, write_dataset
+from synthetic import TAGS, with_top_layer, write_dataset
 from theanoish.data.dataset import Dataset, Windows
 from theanoish.machine import usable_cores
 from theanoish.model.network import FILTERS, HIDDEN_UNITS, POOL, WIDTH
 from theanoish.settings import STRIDED_FILTERS, Settings
+from theanoish.training.feeding import draw_windows
 from theanoish.training.prediction import Predictor
-from theanoish.training.sampling import draw_examples
 from theanoish.training.trainer import UPDATES_A_CALL, Trainer
 
 try:
@@ -116,7 +116,9 @@ def measure(name: str, dataset: Dataset, rounds: int, backends: list[str]) -> Se
     settings = NETWORKS[name]
     windows = dataset.windows(settings, dataset.rows("train"))
     trainers = {f"this project, {b.replace('jax', 'JAX')}": Trainer(settings, dataset, b) for b in backends}
-    values = trainers[OURS].network.values()
+    values = with_top_layer(trainers[OURS].network.values())
+    for trainer in trainers.values():
+        trainer.network.set_values(values)
     others = other_programs(settings, values, windows.read_whole_clips(), dataset.labels)
     allow_tf32(False)
     check(settings, windows, trainers, others)
@@ -175,7 +177,7 @@ def check(settings: Settings, windows: Windows, trainers: dict[str, Trainer], ot
     SystemExit
         Where they do not.
     """
-    drawn = draw_examples(windows.choices, settings.seed, 0, CHECKED_UPDATES * settings.minibatch)
+    drawn = draw_windows(windows, settings, range(CHECKED_UPDATES))
     clips, offsets = (a.astype(np.int32).reshape(CHECKED_UPDATES, 1, -1) for a in drawn)
     losses, gradients = {}, {}
     for name, trainer in trainers.items():
@@ -290,7 +292,7 @@ def _product_flops() -> int:
 def _difference(
     after: dict[str, NDArray[np.float32]], before: dict[str, NDArray[np.float32]]
 ) -> dict[str, NDArray[np.float32]]:
-    return {name: after[name] - before[name] for name in before}
+    return {name: after[name] - before[name] for name in before if not name.startswith("start/")}
 
 
 def _median_ratio(numerators: list[float], denominators: list[float]) -> float:

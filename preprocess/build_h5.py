@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Make the HDF5 data set that train.py and evaluate.py read: of MagnaTagATune, or of your own songs."""
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
 import argparse
 import sys
 import time
@@ -144,16 +149,16 @@ def build_with_bar(settings: BuildSettings, stop: StopRequest) -> Summary:
 def print_summary(settings: BuildSettings, summary: Summary, seconds: float) -> None:
     for clip in summary.left_out:
         if clip.kind not in ("missing", "untagged"):
-            print(f"left out ({clip.kind}): clip {clip.id}, {printable(clip.path)}: {clip.reason}")
+            print(f"left out ({clip.kind}): clip {clip.id}, {clip.path}: {clip.reason}")
     for number, path, remark in summary.remarks:
-        print(f"odd file: clip {number}, {printable(path)}: {remark}")
+        print(f"odd file: clip {number}, {path}: {remark}")
     odd_lengths = [] if settings.labels else summary.odd_lengths
     for number, path, samples in odd_lengths[:LISTED]:
-        print(f"length: clip {number}, {printable(path)}: {samples} samples, not {USUAL_SAMPLES}")
+        print(f"length: clip {number}, {path}: {samples} samples, not {USUAL_SAMPLES}")
     if odd_lengths:
         print(f"length: {len(odd_lengths)} clips are not {USUAL_SAMPLES} samples long; kept at their own length")
     for note in summary.notes:
-        print("\n".join(map(printable, note.split("\n"))))
+        print(note)
     splits = ", ".join(f"{summary.clips.get(split, 0)} {split}" for split in SPLITS)
     print(f"clips: {sum(summary.clips.values())} ({splits}), {summary.tags} tags")
     kinds = Counter(clip.kind for clip in summary.left_out)
@@ -162,11 +167,6 @@ def print_summary(settings: BuildSettings, summary: Summary, seconds: float) -> 
     print(f"read: {summary.read} clips in {seconds:.1f} s, {summary.read / seconds:.1f} clips/s{resumed}")
     size = settings.output.stat().st_size / 1e9
     print(f"written: {settings.output}, {size:.2f} GB: {', '.join(r.name for r in settings.representations)}")
-
-
-def printable(text: str) -> str:
-    """Text of a table with its control characters as escapes, which a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,9 +15,9 @@ def strided_convolution(signal, filters, bias, stride):
 
 
 def convolution(maps, filters):
-    """(minibatch, time, channels), (width, filters, channels) -> (minibatch, time - width + 1, filters)"""
+    """(minibatch, time, channels), (filters, channels, width) -> (minibatch, time - width + 1, filters)"""
     maps, filters = np.float64(maps), np.float64(filters)
-    outputs = [[correlate(m, filters[:, k], "valid")[:, 0] for k in range(filters.shape[1])] for m in maps]
+    outputs = [[correlate(m, one.T, "valid")[:, 0] for one in filters] for m in maps]
     return np.moveaxis(np.array(outputs), 1, 2)
 
 
@@ -42,7 +42,9 @@ def logits(settings: Settings, p, windows, mask=None):
     """Fig. 1 in the paper's order: convolution, bias, ReLU, pooling."""
     x = np.float64(windows)
     if settings.frontend == "raw":
-        x = strided_convolution(x / 32768, p["strided/filters"], p["strided/bias"], settings.stride)
+        x = strided_convolution(
+            x / 32768 / p["start/loudness"], p["strided/filters"], p["strided/bias"], settings.stride
+        )
         x = {
             ("relu", "none"): relu,
             ("log-square", "none"): lambda x: np.log(1 + 10_000 * x**2),
@@ -50,8 +52,9 @@ def logits(settings: Settings, p, windows, mask=None):
             ("relu", "l2"): lambda x: l2_pool(x, settings.pool_size),
             ("relu", "max"): lambda x: channel_max_pool(x, settings.pool_size),
         }[settings.nonlinearity, settings.pooling](x)
+    x = (x - np.float64(p["start/centre"])) / np.float64(p["start/spread"])
     for layer in "12":
-        x = max_pool(relu(convolution(x, p[f"convolution{layer}/filters"]) + p[f"pool{layer}/bias"]), 4)
+        x = max_pool(relu(convolution(x, p[f"convolution{layer}/filters"]) + p[f"convolution{layer}/bias"]), 4)
     x = x.reshape(len(x), -1)
     keep = np.ones((len(x), x.shape[1] + 100)) if mask is None else mask / (1 - settings.dropout)
     units = relu((x * keep[:, : x.shape[1]]) @ np.float64(p["hidden/weights"]) + p["hidden/bias"])

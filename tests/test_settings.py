@@ -1,10 +1,12 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from theanoish.errors import InputError
 from theanoish.experiments.paper import TABLES, paper_auc
-from theanoish.settings import Settings
+from theanoish.settings import METADATA, Settings
 
 
 def test_defaults_are_the_papers():
@@ -35,8 +37,17 @@ def test_frames_of_table_1(length, stride, frames):
         ({"stride": -256}, "stride"),
         ({"length": 300}, "length"),
         ({"length": 4096, "stride": 4096}, "length 4096 and stride 4096 leave 11 frames"),
-        ({"length": 48_001, "stride": 48_001}, "length 48001 and stride 48001 leave 0 frames"),
+        ({"length": 47_999, "stride": 47_999}, "length 47999 and stride 47999 leave 1 frames"),
+        ({"length": 48_000}, "length"),
+        ({"stride": 10**300}, "stride"),
+        ({"frontend": "mel", "length": 1, "stride": 1}, "length"),
         ({"minibatch": 0}, "minibatch"),
+        ({"minibatch": 10**7}, "minibatch"),
+        ({"updates": 10**12}, "updates"),
+        ({"learning_rate": 10**400}, "learning rate"),
+        ({"learning_rate": 1e39}, "learning rate"),
+        ({"nonlinearity": "tanh"}, "nonlinearity"),
+        ({"pooling": "mean", "pool_size": 2}, "pooling"),
         ({"updates": 0}, "updates"),
         ({"validation_interval": 0}, "validation interval"),
         ({"learning_rate": 0.0}, "learning rate"),
@@ -72,10 +83,11 @@ def test_shortest_window_with_an_output():
 
 
 def test_default_learning_rate_allows_for_momentum():
-    assert Settings(frontend="mel").learning_rate == 0.05
-    assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.005
-    assert Settings(momentum=0.5).learning_rate == 0.5
+    assert Settings(frontend="mel").learning_rate == Settings().learning_rate == 0.1
+    assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.01
     assert Settings(momentum=0.5, learning_rate=0.2).learning_rate == 0.2
+    with pytest.raises(InputError, match="momentum is 1"):
+        Settings(momentum=1)
 
 
 def test_names_tell_networks_apart():
@@ -96,6 +108,49 @@ def test_unknown_and_missing_settings_are_named():
     del values["momentum"]
     with pytest.raises(InputError, match="momentum"):
         Settings.from_dict(values)
+    for other in ([], None, {1: 2}, {None: 1}, dict.fromkeys(range(10**5)), {"x" * 10**6: 1}):
+        with pytest.raises(InputError, match=r"^settings: unknown or missing: .{,200}$"):
+            Settings.from_dict(other)
+
+
+def laughs(depth):
+    value = ["ha"]
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
+)
+
+
+@pytest.mark.parametrize("value", [laughs(60), 10**4000, "x" * 10**6, dict.fromkeys(range(10**5))], ids=range(4))
+def test_messages_are_short_whatever_the_value(value):
+    for name in METADATA:
+        with pytest.raises(InputError) as error:
+            Settings.from_dict(Settings().as_dict() | {name: value})
+        assert len(str(error.value)) < 300
+
+
+@given(st.dictionaries(st.sampled_from(sorted(METADATA)), anything))
+def test_any_values_make_settings_or_a_short_message(changes):
+    """Settings that are made are those that were asked for, and read back from JSON they are the same."""
+    try:
+        settings = Settings.from_dict(Settings().as_dict() | changes)
+    except InputError as error:
+        assert len(str(error)) < 300
+        return
+    expected = {name: value for name, value in changes.items() if value is not None}
+    assert settings.as_dict() == settings.as_dict() | expected
+    assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings
+
+
+def test_each_setting_says_what_it_is():
+    for name, default in Settings().as_dict().items():
+        assert METADATA[name]["help"]
+        assert not METADATA[name]["choices"] or default in METADATA[name]["choices"]
 
 
 def test_papers_figures():

@@ -1,35 +1,158 @@
-"""How every script ends: 2 and one line for input that cannot be used, 130 for Ctrl-C and SIGTERM."""
+"""How every script begins and ends, and prints.
 
+Exit status 2 and one line: input that cannot be used, a full disk, too little memory. 130: Ctrl-C or SIGTERM, from the
+script's first line to its last. A traceback means a fault of this program.
+"""
+
+import argparse
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 
 from theanoish.errors import InputError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]  # that a terminal obeys
+_ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
+
+
+def begin_script() -> None:
+    """Before the imports of a script, which take seconds: nothing is to be kept yet if they are interrupted or fail."""
+    for number in _SIGNALS:
+        signal.signal(number, _end_at_once)
+    sys.excepthook = _end_with_message
 
 
 def run_script(main: Callable[[], int]) -> int:
     """Run the `main` of a script and turn the failures that its user can mend into a message.
 
-    Any other exception passes: a traceback means a fault of this program.
+    At the first signal `main` sees a KeyboardInterrupt; the second ends the process at once.
 
     Returns
     -------
     int
         The exit status.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    name = Path(sys.argv[0]).name
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        for each in _SIGNALS:
+            signal.signal(each, _end_at_once)
+        raise KeyboardInterrupt
+
+    for number in _SIGNALS:
+        signal.signal(number, interrupt)
+    sys.unraisablehook = _end_if_interrupted
+    sys.stdout, sys.stderr = _Printed.instead_of(sys.stdout, _ESCAPES), _Printed.instead_of(sys.stderr, {})
     try:
-        return main()
-    except (InputError, OSError) as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+        status = main()
+        if sys.stdout:
+            sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        if interrupted or isinstance(error, KeyboardInterrupt):  # libraries make other exceptions of it
+            print(f"{_name()}: stopped", file=sys.stderr)
+            return 130
+        message = _message(error)
+        if message is None:
+            raise
+        print(f"{_name()}: error: {message}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{name}: stopped", file=sys.stderr)
-        return 130
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, _end_at_once)
+    return status
 
 
 def user_path(text: str) -> Path:
     """A path as a user gives it, `~` being the home folder; for argparse's `type`."""
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: there is no such home folder") from error
+
+
+def escaped(text: str) -> str:
+    """Text from a file on one line, its control characters as escapes, which a terminal would obey."""
+    return text.translate(_ESCAPES)
+
+
+def _message(error: BaseException) -> str | None:
+    """What to tell the user; None if the program is at fault."""
+    if isinstance(error, InputError):
+        return "\n".join(map(escaped, str(error).split("\n")))  # some list the places of a fault
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return escaped(f"{where}{error.strerror or error}")
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):  # the latter by JAX, of a GPU's
+        return escaped(f"not enough memory {str(error)[:200]}".strip())
+    return None
+
+
+def _name() -> str:
+    return Path(sys.argv[0]).name
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    with suppress(OSError):
+        os.write(2, f"{_name()}: stopped\n".encode())
+    os._exit(130)
+
+
+def _end_with_message(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    message = _message(error)
+    if isinstance(error, ImportError):
+        message = f"{error}; install what it needs with: python -m pip install --editable ."
+    if message is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f"{_name()}: error: {message}", file=sys.stderr, flush=True)
+    os._exit(2)
+
+
+def _end_if_interrupted(unraisable: Any) -> None:
+    """Python drops exceptions in destructors and the like; an interrupt must not be lost there."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _end_at_once(signal.SIGINT, None)
+    sys.__unraisablehook__(unraisable)
+
+
+class _Printed(io.TextIOWrapper):
+    """Standard output or error that takes any text, and goes on in silence once its reader has gone, as `head` does."""
+
+    escapes: dict[int, str]
+
+    @classmethod
+    def instead_of(cls, stream: Any, escapes: dict[int, str]) -> Any:
+        """The same stream, but for what is escaped in it; new lines and tabulators never are."""
+        if not isinstance(stream, io.TextIOWrapper):  # closed, or a test's
+            return stream
+        printed = cls(stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
+        printed.escapes = {code: escape for code, escape in escapes.items() if chr(code) not in "\n\t"}
+        return printed
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text.translate(self.escapes))
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # or Python would complain at its end
+        if not isinstance(error, BrokenPipeError):
+            error.filename = "standard output"
+            raise error

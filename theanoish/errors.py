@@ -1,8 +1,21 @@
 """The one exception that the scripts turn into a message and exit status 2."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class InputError(Exception):
     """Something the user gave cannot be used.
 
     The message names the file, the field and what to do, since it is all that the user sees.
     """
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of the file that a value comes from before the message of an InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

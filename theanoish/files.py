@@ -1,13 +1,22 @@
 """Files and folders: written whole or not at all, checked before long work, locked against other processes."""
 
 import fcntl
+import glob
+import json
 import os
 import re
+import shutil
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from theanoish.errors import InputError
+
+_PARTIAL = re.compile(r".+\.(\d+)\.partial$")
 
 
 def check_writable(path: Path) -> None:
@@ -16,20 +25,25 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     InputError
-        Where `path` is a folder, or it stands in none, or in one that must not be written to.
+        If `path` is a folder, or it stands in none, or it or its folder must not be written to.
     """
-    if path.is_dir():
+    if _is_special(path):
+        if not os.access(path, os.W_OK):
+            raise InputError(f"{path}: cannot be written: no permission")
+        return
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
         raise InputError(f"{path}: cannot be written: it is a folder; name a file")
-    _check_folder(path, path.parent)
+    _check_folder(path, target.parent)
 
 
 def check_creatable(path: Path) -> None:
-    """As `check_writable`, where missing folders will be made.
+    """As `check_writable`, if missing folders will be made.
 
     Raises
     ------
     InputError
-        Where `path` is a folder, or the folder that it or the missing ones stand in must not be written to.
+        If `path` is a folder, or the folder that it or the missing ones stand in must not be written to.
     """
     if path.parent.exists():
         check_writable(path)
@@ -41,32 +55,67 @@ def _check_folder(path: Path, folder: Path) -> None:
     if not folder.is_dir():
         missing = "is not a folder" if folder.exists() else "does not exist; make it first"
         raise InputError(f"{path}: cannot be written: {folder} {missing}")
-    if not os.access(folder, os.W_OK):
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"{path}: cannot be written: no permission to write to {folder}")
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes, on this machine or on another that shares the disk, from the same work on a folder.
+def _is_special(path: Path) -> bool:
+    """Whether there is something at `path`, or where it links to, that is neither a file nor a folder.
 
-    What `written_whole` leaves of processes that were killed is removed.
+    What this process prints to counts as such even if it is a file, as /dev/stdout may be: one that is replaced would
+    lose what is printed later.
+    """
+    try:
+        there = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not (stat.S_ISREG(there.st_mode) or stat.S_ISDIR(there.st_mode)) or _stream_at(path) is not None
+
+
+def _stream_at(path: Path) -> Any:
+    """Standard output or standard error, if that is what stands at `path`."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        with suppress(OSError):
+            if os.path.samestat(path.stat(), os.fstat(number)):
+                return stream
+    return None
+
+
+@contextmanager
+def lock(path: Path, busy: str) -> Iterator[None]:
+    """Hold the lock that the file `path` stands for; it is made if missing, and stays.
+
+    By flock, which ends with its process however that ends. (The package filelock takes the same lock, but goes by a
+    file's mere presence on file systems that know none, and such a file outlives a killed process.)
 
     Raises
     ------
     InputError
-        Where another process has locked it, or the file system knows no locks.
+        If another process, on this machine or on another that shares the disk, holds it: then `busy` is the message. Or
+        if the file system knows no locks.
     """
-    with (folder / "lock").open("w") as file:
+    with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"{folder}: another process trains this run at the moment") from error
+            raise InputError(busy) from error
         except OSError as error:
-            raise InputError(
-                f"{folder}: cannot be locked ({error.strerror}); choose a folder of this machine"
-            ) from error
+            raise InputError(f"{path}: cannot be locked ({error.strerror}); choose a folder of this machine") from error
+        yield
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from the same work on a run folder, and remove what killed ones left of files in it.
+
+    Raises
+    ------
+    InputError
+        If another process has locked it, or the file system knows no locks.
+    """
+    with lock(folder / "lock", f"{folder}: another process trains this run at the moment"):
         for leftover in folder.iterdir():
-            if re.fullmatch(r".+\.\d+\.partial", leftover.name):
+            if _PARTIAL.fullmatch(leftover.name):
                 leftover.unlink()
         yield
 
@@ -74,6 +123,9 @@ def locked(folder: Path) -> Iterator[None]:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Write a file beside its place and move it there once it is complete.
+
+    A link stays one, and the file that it leads to is replaced. What is no file, such as /dev/null, a pipe or what this
+    process prints to, is written to once all is there.
 
     Parameters
     ----------
@@ -83,16 +135,90 @@ def written_whole(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The file to write. It is removed where the block raises.
+        The file to write. It is removed if the block raises.
+
+    Raises
+    ------
+    OSError
+        With `path` as its ``filename``.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        yield beside
-        sync_to_disk(beside)
-        os.replace(beside, path)
-        sync_to_disk(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
+        if _is_special(path):
+            with tempfile.TemporaryDirectory() as folder:
+                beside = Path(folder) / path.name
+                yield beside
+                _pour(beside, path)
+            return
+        target = Path(os.path.realpath(path))
+        _remove_leftovers(target)
+        beside = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        try:
+            yield beside
+            sync_to_disk(beside)
+            os.replace(beside, target)
+            sync_to_disk(target.parent)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        if error.filename is None or _PARTIAL.search(str(error.filename)):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _pour(file: Path, path: Path) -> None:
+    stream = _stream_at(path)
+    if stream is None:
+        with file.open("rb") as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    else:
+        stream.flush()
+        with suppress(BrokenPipeError):  # nobody reads on, as after `| head`
+            stream.buffer.write(file.read_bytes())
+            stream.buffer.flush()
+        stream.flush()
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what processes of this machine that no longer run had written of `target`."""
+    for leftover in target.parent.glob(f"{glob.escape(target.name)}.*.partial"):
+        if (written_by := _PARTIAL.search(leftover.name)) and not _is_running(int(written_by[1])):
+            leftover.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing
+    except (PermissionError, OverflowError):
+        return True
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, as UTF-8."""
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write plain values as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The plain values of a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: cannot be read ({reason})") from error
 
 
 def sync_to_disk(path: Path) -> None:

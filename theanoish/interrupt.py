@@ -1,4 +1,4 @@
-"""Stopping long work at Ctrl-C or SIGTERM where its state can be kept."""
+"""Stopping long work at Ctrl-C or SIGTERM, if its state can be kept."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 class StopRequest:
     """Catches SIGINT and SIGTERM while it is entered, for a loop that asks `requested` between its steps.
 
-    A second signal raises KeyboardInterrupt at once, for a step that hangs. Outside the main thread, where Python
+    A second signal is handled as before it was entered, for a step that hangs. Outside the main thread, where Python
     takes no signals, it never reports one.
     """
 
@@ -29,5 +29,6 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            self.__exit__(None, None, None)
+            signal.raise_signal(number)
         self.requested = True

@@ -1,101 +1,91 @@
 """What an experiment of the paper is made of: one small object that travels with every run and checkpoint."""
 
-from dataclasses import asdict, dataclass, fields
+import math
+import reprlib
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_type_hints
 
 from theanoish.errors import InputError
 from theanoish.representation import MEL_CHANNELS, RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation  # noqa: F401
 
 STRIDED_FILTERS = 128
+LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
 
-CHOICES = {
-    "frontend": ("raw", "mel"),
-    "nonlinearity": ("relu", "log-square", "log-absolute"),
-    "pooling": ("none", "l2", "max"),
-    "windows": ("random", "consecutive"),
-}
+
+def _setting(default: Any, help: str, choices: tuple[str, ...] = (), least: float = 0, below: float = math.inf) -> Any:
+    """A field: its default, what `train.py --help` says of it, and the values that it can have."""
+    return field(default=default, metadata={"help": help, "choices": choices, "least": least, "below": below})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one experiment; the defaults are the paper's.
+    """The settings of one experiment; the defaults are the paper's. Each field says what it is and can be.
 
-    Attributes
-    ----------
-    frontend : {"raw", "mel"}
-        Input representation (Fig. 1: "mel" is a, "raw" is b, or c with `pooling`).
-    length, stride : int
-        Samples of a filter of the strided convolution, or of a spectrogram's window, and between two of them (Table 1).
-    nonlinearity : {"relu", "log-square", "log-absolute"}
-        Of the strided convolution: max(0, x), log(1 + C·x²), log(1 + C·|x|) with C = 10,000 (Table 2).
-    pooling : {"none", "l2", "max"}
-        Feature pooling after the strided convolution, whose activations are then linear (Table 3).
-    pool_size : int
-        Adjacent filters in a pool; 1 without pooling.
-    dropout : float
-        Share of the inputs of each dense layer that is dropped in training (section 4.1 tried 0.5).
-    minibatch, updates : int
-        Windows an update, and updates in all (section 4.1).
-    learning_rate : float
-        Of stochastic gradient descent; by default what a search found for the network, times 1 - `momentum`.
-    momentum : float
-        Above 0, in Nesterov's form.
-    seed : int
-        Of initial parameters, sampling and dropout.
-    validation_interval : int
-        Updates between two validations.
-    windows : {"random", "consecutive"}
-        Whether a training window starts anywhere in its clip or at a multiple of its own length.
+    Raises
+    ------
+    InputError
+        If a setting has a value that it, or the network, cannot have.
     """
 
-    frontend: str = "raw"
-    length: int = 256
-    stride: int = 256
-    nonlinearity: str = "relu"
-    pooling: str = "none"
-    pool_size: int = 1
-    dropout: float = 0.0
-    minibatch: int = 10
-    updates: int = 5_000_000
-    learning_rate: float = None  # type: ignore[assignment]  # __post_init__ fills it in
-    momentum: float = 0.0
-    seed: int = 1
-    validation_interval: int = 20_000
-    windows: str = "random"
+    frontend: str = _setting("raw", "input: raw samples or log-mel spectrograms", ("raw", "mel"))
+    length: int = _setting(256, "samples of a filter or of a spectrogram's frame", least=1, below=WINDOW_SAMPLES)
+    stride: int = _setting(256, "samples between the beginnings of two of them", least=1, below=WINDOW_SAMPLES)
+    nonlinearity: str = _setting(
+        "relu",
+        "of the strided convolution: max(0, x), log(1 + C·x²), log(1 + C·|x|) with C = 10,000 (Table 2)",
+        ("relu", "log-square", "log-absolute"),
+    )
+    pooling: str = _setting(
+        "none",
+        "feature pooling after the strided convolution, whose activations are then linear (Table 3)",
+        ("none", "l2", "max"),
+    )
+    pool_size: int = _setting(1, "adjacent filters in a pool: 2 or 4 in the paper", least=1, below=STRIDED_FILTERS + 1)
+    dropout: float = _setting(0.0, "share of each dense layer's inputs that is dropped; the paper tried 0.5", below=1)
+    minibatch: int = _setting(10, "windows per update", least=1, below=10_001)
+    updates: int = _setting(5_000_000, "updates in all", least=1, below=10**12)
+    learning_rate: float = _setting(
+        None, f"of stochastic gradient descent; {LEARNING_RATE} times 1 - momentum if left out", below=3e38
+    )
+    momentum: float = _setting(0.0, "Nesterov's; 0 for plain gradient descent", below=1)
+    seed: int = _setting(1, "of initial parameters, sampling and dropout", below=2**32)
+    validation_interval: int = _setting(20_000, "updates between two validations", least=1, below=10**12)
+    windows: str = _setting(
+        "random", "training windows: anywhere in a clip, or its consecutive ones", ("random", "consecutive")
+    )
 
     def __post_init__(self) -> None:
-        by_network = self.learning_rate is None
-        for name, kind in TYPES.items():
-            if not (by_network and name == "learning_rate"):
-                self._check_type(name, kind)
-        for name, choices in CHOICES.items():
-            _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
-        for name in ("length", "stride", "minibatch", "updates", "validation_interval"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
-        if by_network:
-            object.__setattr__(self, "learning_rate", default_learning_rate(self))
-        _require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "above 0 and finite")
-        _require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
-        _require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
+        if self.learning_rate is None:
+            self._check("momentum")  # each step adds up to 1 / (1 - momentum) times its size in the long run
+            object.__setattr__(self, "learning_rate", round(LEARNING_RATE * (1 - self.momentum), 12))
+        for name in TYPES:
+            self._check(name)
+        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         self._check_geometry()
         self._check_pooling()
 
-    def _check_type(self, name: str, kind: type) -> None:
-        value = getattr(self, name)
-        if kind is float and type(value) is int:
-            object.__setattr__(self, name, float(value))
-        elif type(value) is not kind:
-            _require(False, name, value, f"of type {kind.__name__}")
+    def _check(self, name: str) -> None:
+        value, kind, can_be = getattr(self, name), TYPES[name], METADATA[name]
+        if kind is float and type(value) is int and abs(value) < 2**63:
+            value = float(value)
+            object.__setattr__(self, name, value)
+        _require(type(value) is kind, name, value, f"of type {kind.__name__}")
+        if can_be["choices"]:
+            _require(value in can_be["choices"], name, value, f"one of {', '.join(can_be['choices'])}")
+        else:
+            least, below = can_be["least"], can_be["below"]
+            _require(least <= value < below, name, value, f"at least {least} and below {below}")
 
     def _check_geometry(self) -> None:
         if self.frames < 36:
             raise InputError(
-                f"length {self.length} and stride {self.stride} leave {self.frames} frames in a window of "
-                f"{WINDOW_SAMPLES} samples; they must leave 36 or more, below which the network has no output"
+                f"length {_shown(self.length)} and stride {_shown(self.stride)} leave {self.frames} frames in a window "
+                f"of {WINDOW_SAMPLES} samples; they must leave 36 or more, below which the network has no output"
             )
         if self.frontend == "raw":
             _require(self.length % self.stride == 0, "length", self.length, f"a multiple of the stride, {self.stride}")
+        else:
+            _require(self.length > 1, "length", self.length, "2 or more for mel")
 
     def _check_pooling(self) -> None:
         if self.frontend == "mel":
@@ -108,14 +98,10 @@ class Settings:
         divides = self.pool_size > 1 and STRIDED_FILTERS % self.pool_size == 0
         _require(divides, "pool_size", self.pool_size, f"2 or more and a divisor of {STRIDED_FILTERS}")
 
-    def frames_of(self, samples: int) -> int:
-        """How many whole frames `samples` samples hold."""
-        return max(0, (samples - self.length) // self.stride + 1)
-
     @property
     def frames(self) -> int:
         """Frames in a window."""
-        return self.frames_of(WINDOW_SAMPLES)
+        return max(0, (WINDOW_SAMPLES - self.length) // self.stride + 1)
 
     @property
     def representation(self) -> Representation:
@@ -137,33 +123,29 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Settings":
+    def from_dict(cls, values: Any) -> "Settings":
         """The settings that `as_dict` wrote.
 
         Raises
         ------
         InputError
-            Where a setting is unknown, missing or has a value that it cannot have.
+            If a setting is unknown, missing or has a value that it cannot have.
         """
-        names = {field.name for field in fields(cls)}
-        if set(values) != names:
-            raise InputError(f"settings: unknown or missing: {', '.join(sorted(set(values) ^ names))}")
+        if not isinstance(values, dict) or (different := values.keys() ^ TYPES.keys()):
+            what = ", ".join(_shown(name) for name in list(different)[:5]) if isinstance(values, dict) else "all"
+            raise InputError(f"settings: unknown or missing: {what}")
         return cls(**values)
 
 
 TYPES = get_type_hints(Settings)
+METADATA = {field.name: field.metadata for field in fields(Settings)}
 
 
-def default_learning_rate(settings: Settings) -> float:
-    """The learning rate that a search on validation data found for such a network (README, "Learning rates").
-
-    Raw audio is quiet, spectrograms and logarithms are not, and the gradient grows with the input. Momentum m adds each
-    step up to 1 / (1 - m) times its size in the long run, so the rate is that much lower with it.
-    """
-    raw = 1.0 if settings.nonlinearity == "relu" else 0.01
-    return round((raw if settings.frontend == "raw" else 0.05) * (1 - settings.momentum), 12)
-
-
-def _require(condition: bool, name: str, value: object, what: str) -> None:
+def _require(condition: bool, name: str, value: Any, what: str) -> None:
     if not condition:
-        raise InputError(f"{name.replace('_', ' ')} is {value!r}; it must be {what}")
+        raise InputError(f"{name.replace('_', ' ')} is {_shown(value)}; it must be {what}")
+
+
+def _shown(value: Any) -> str:
+    """The value as Python writes it, cut short: it may be a stranger's."""
+    return reprlib.repr(value)[:80]

@@ -36,7 +36,7 @@ def trainer(request, dataset):
 def check(dataset, trainer, programs, **changes):
     """Run the benchmark's own check on programs whose settings differ from the trainer's by `changes`."""
     settings = trainer.settings
-    trainer.network.set_values(Network(settings, len(dataset.tags)).values())
+    trainer.network.set_values(synthetic.with_top_layer(Network(settings, len(dataset.tags)).values()))
     windows = dataset.windows(settings, dataset.rows("train"))
     data = (trainer.network.values(), windows.read_whole_clips(), dataset.labels)
     others = {name: make(replace(settings, **changes), *data) for name, make in programs.items()}
@@ -90,17 +90,22 @@ def test_work_of_an_update():
 def test_replicas_are_networks_of_their_own():
     """Two networks at once, of other parameters and windows, take the update that each takes alone."""
     networks = [Network(replace(RAW, seed=seed), tags=4) for seed in (1, 2)]
-    inputs = [networks[0].window_variable(RAW.minibatch), networks[0].label_variable(RAW.minibatch)]
+    for network in networks:
+        network.set_values(synthetic.with_top_layer(network.values()))
+    inputs = networks[0].training_inputs()
     loss = networks[0].loss(*inputs)
-    updates = sgd(loss, networks[0].parameters.values(), 0.5)
+    updates = sgd(loss, networks[0].parameters, 0.5)
     many, losses, after = compiled.replicate(inputs, loss, updates, 2)
-    for held, *own in zip(after, *(network.values().values() for network in networks), strict=True):
-        held.set_value(np.stack(own))
+    for held, *own in zip(after, *(network.parameters.values() for network in networks), strict=True):
+        held.set_value(np.stack([parameter.get_value() for parameter in own]))
     values = [compiled.noise(v.type.shape, v.type.dtype) for v in many]
     found = np.asarray(compile_function(many, losses, "jax", after)(*values))
-    alone = compile_function(inputs, loss, "jax", updates)
+    single = Network(RAW, tags=4)
+    inputs = single.training_inputs()
+    loss = single.loss(*inputs)
+    alone = compile_function(inputs, loss, "jax", sgd(loss, single.parameters, 0.5))
     for i, network in enumerate(networks):
-        networks[0].set_values(network.values())
+        single.set_values(network.values())
         assert found[i] == pytest.approx(float(alone(*(v[i] for v in values))), rel=1e-5)
-        for held, expected in zip(after, networks[0].values().values(), strict=True):
-            np.testing.assert_allclose(held.get_value()[i], expected, rtol=1e-4, atol=1e-6)
+        for held, expected in zip(after, single.parameters.values(), strict=True):
+            np.testing.assert_allclose(held.get_value()[i], expected.get_value(), rtol=1e-4, atol=1e-6)

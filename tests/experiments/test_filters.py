@@ -1,21 +1,27 @@
+import h5py
 import numpy as np
+import pytensor.tensor as pt
 import pytest
 import scipy.signal
 
+from small_data import SPLITS, clip_of, write_small_data
+from theanoish.data.dataset import Dataset
 from theanoish.experiments.filters import (
     describe,
     describe_pools,
     describe_spectra,
     dominant_frequencies,
-    filters_of,
-    initial_filters,
+    is_at_zero,
     low_passed,
+    mean_spectrum,
+    noise_filters,
     peak_energy,
-    selectivity_threshold,
     similarities,
     spectra,
+    threshold,
 )
 from theanoish.model.network import Network
+from theanoish.model.operations import strided_convolve
 from theanoish.settings import Settings
 
 
@@ -27,21 +33,54 @@ def noise(filters=128, length=512, seed=0):
     return np.random.default_rng(seed).standard_normal((filters, length))
 
 
-def test_filters_are_those_that_the_network_correlates_the_signal_with():
-    network = Network(Settings(length=512, stride=512), tags=3)
-    strided = network.strided
-    filters = filters_of(network)
+def gabors(frequencies, length=512):
+    return tones(frequencies, length) * np.hanning(length)
+
+
+def mel_spaced(count, lowest=50, highest=7000):
+    """Linear to 1000 Hz and logarithmic above, as Slaney's scale."""
+    mels = np.linspace(lowest * 3 / 200, 15 + 27 * np.log(highest / 1000) / np.log(6.4), count)
+    return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
+
+
+@pytest.fixture(scope="module")
+def music():
+    """Two minutes of chords: notes of eight harmonics, most of them low, in a little noise."""
+    generator = np.random.default_rng(1)
+    time = np.arange(16_000) / 16_000
+    seconds = []
+    for _ in range(120):
+        notes = 110 * 2 ** (generator.integers(0, 24, 3) / 12)
+        partials = (notes[:, None] * np.arange(1, 9)).ravel()
+        strengths = np.tile(1 / np.arange(1, 9) ** 1.5, 3)
+        seconds.append(strengths @ np.sin(2 * np.pi * partials[:, None] * time + generator.uniform(0, 6, (24, 1))))
+    return np.concatenate(seconds) + 0.02 * generator.standard_normal(120 * 16_000)
+
+
+@pytest.fixture(scope="module")
+def decibels(music):
+    power = scipy.signal.welch(music, nperseg=4096)[1]
+    return 10 * np.log10(power / power.max())
+
+
+@pytest.fixture(scope="module")
+def thresholds(decibels):
+    return {"white noise": threshold(noise_filters(512)), "coloured noise": threshold(noise_filters(512, decibels))}
+
+
+def snippets(music, count=128, length=512, pieces=10, seed=2):
+    """Random sums of pieces of music."""
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(0, len(music) - length, (count, pieces, 1))
+    return np.einsum("fp,fpt->ft", generator.standard_normal((count, pieces)), music[starts + np.arange(length)])
+
+
+def test_filters_are_what_the_network_correlates_the_signal_with():
+    filters = Network(Settings(length=512, stride=512), tags=3).values()["strided/filters"]
     signal = noise(1, 48_000)[0].astype(np.float32)
-    frames = np.asarray(strided(strided.filters.type.clone(dtype="float32", shape=(1, 48_000))("signal")).eval(
-        {"signal": signal[None]}
-    ))  # fmt: skip
+    frames = strided_convolve(pt.as_tensor(signal[None]), pt.as_tensor(filters), pt.zeros(128, "float32"), 512)
     by_scipy = scipy.signal.correlate(signal, filters[5], mode="valid")[::512]
-    np.testing.assert_allclose(frames[0, :, 5] - strided.bias.get_value()[5], by_scipy, rtol=1e-3, atol=1e-4)
-
-
-def test_initial_filters_are_those_of_the_seed():
-    settings = Settings(length=512, stride=512, seed=7)
-    np.testing.assert_array_equal(initial_filters(settings), filters_of(Network(settings, tags=50)))
+    np.testing.assert_allclose(frames.eval()[0, :, 5], by_scipy, rtol=1e-3, atol=1e-4)
 
 
 def test_dominant_frequency_of_pure_tones():
@@ -60,26 +99,108 @@ def test_spectra_agree_with_scipy_and_peak_at_one():
 
 @pytest.mark.parametrize("length", [256, 512, 1024])
 def test_tones_are_frequency_selective_and_noise_is_not(length):
-    threshold = selectivity_threshold(length)
+    least = threshold(noise_filters(length))
     assert (peak_energy(tones([200, 900, 1800, 4000], length)) > 0.93).all()
-    assert (peak_energy(noise(1000, length, seed=5)) > threshold).mean() == pytest.approx(0.01, abs=0.01)
+    assert (peak_energy(noise(1000, length, seed=5)) > least).mean() == pytest.approx(0.01, abs=0.01)
     # a tone as strong as the noise it is in is found
     noisy = tones(np.full(200, 1000.0), length) * np.sqrt(2) + noise(200, length)
-    assert (peak_energy(noisy) > threshold).mean() > 0.99
+    assert (peak_energy(noisy) > least).mean() > 0.99
 
 
-def test_numbers_of_spectra():
-    linear = np.linspace(50, 950, 80)
-    numbers = describe_spectra(np.concatenate([tones(linear), tones(np.linspace(1500, 3000, 28)), noise(20)]))
-    assert numbers["filters"] == 128
-    assert numbers["selective"] == pytest.approx(108 / 128, abs=0.02)
-    by_noise = dominant_frequencies(noise(20))
-    assert numbers["dominant_below_1000"] == (80 + (by_noise < 1000).sum()) / 128
-    assert numbers["dominant_above_3500"] == (by_noise > 3500).sum() / 128
-    assert describe_spectra(tones(linear))["rise_below_1000"] == pytest.approx(
-        {"hz_a_filter": 900 / 79, "r_squared": 1.0}, rel=0.01
+def test_a_peak_is_at_zero_up_to_one_period_in_a_filter():
+    time = np.arange(512) / 512
+    waves = np.cos(2 * np.pi * np.array([0, 0.3, 1.2, 2])[:, None] * time)
+    assert is_at_zero(np.concatenate([waves, 0 * waves[:1]])).tolist() == [True, True, False, False, True]
+
+
+def test_coloured_noise_has_the_covariance_of_its_spectrum(decibels):
+    filters = noise_filters(512, decibels)
+    expected = np.fft.irfft(10 ** (decibels / 10))[:512]
+    covariance = filters.T @ filters / len(filters)
+    for start in (0, 200, 511):  # stationary, and without a seam
+        lags = np.abs(np.arange(512) - start)
+        np.testing.assert_allclose(covariance[start], expected[lags], atol=0.1 * expected[0])
+
+
+def test_long_filters_are_measured_whole():
+    assert dominant_frequencies(tones([3000], 6000))[0] == pytest.approx(3000, abs=4)
+    late = np.concatenate([np.zeros((1, 5000)), tones([3000], 1000)], axis=1)
+    assert dominant_frequencies(late)[0] == pytest.approx(3000, abs=4)
+    assert noise_filters(6000).shape[1] == 6000
+
+
+def test_white_noise_has_no_frequencies(thresholds):
+    numbers = describe_spectra(noise(seed=8), thresholds)
+    assert numbers["above_white_noise"] <= 4
+    assert numbers["bands"] <= 4
+    assert numbers["above_coloured_noise"] == 0
+    assert numbers["rise"] is None
+
+
+def test_coloured_noise_is_told_from_selective_filters_by_what_music_alone_explains(thresholds, decibels):
+    numbers = describe_spectra(noise_filters(512, decibels)[-128:], thresholds)
+    assert numbers["above_white_noise"] > 115  # which is why that says little
+    assert numbers["above_coloured_noise"] <= 4
+    assert numbers["bands"] <= 10
+    assert numbers["rise"] < 6
+
+
+def test_random_sums_of_music_fail_as_coloured_noise_does(thresholds, music):
+    numbers = describe_spectra(snippets(music), thresholds)
+    assert numbers["above_white_noise"] > 115
+    assert numbers["above_coloured_noise"] < 13
+    assert numbers["bands"] <= 12
+
+
+def test_gabor_filters_on_the_mel_scale_pass_every_measure(thresholds):
+    frequencies = mel_spaced(128)
+    numbers = describe_spectra(gabors(frequencies), thresholds)
+    assert numbers["above_white_noise"] == numbers["above_coloured_noise"] == numbers["filters"] == 128
+    assert numbers["at_0_hz"] == 0
+    assert numbers["bands"] >= 29
+    assert numbers["below_1000"] == (frequencies < 1000).sum()
+    assert numbers["above_3500"] == (frequencies > 3500).sum()
+    assert numbers["rise"] == pytest.approx(np.diff(frequencies)[0], rel=0.01)
+    assert numbers["r_squared"] > 0.999
+    assert numbers["median_peak_energy"] > 0.99
+
+
+def test_gabor_filters_of_one_frequency_do_not_spread(thresholds):
+    numbers = describe_spectra(gabors(np.full(128, 440.0)), thresholds)
+    assert numbers["above_coloured_noise"] == 128
+    assert numbers["bands"] == 1
+    assert numbers["rise"] is None
+
+
+def test_offsets_are_no_frequencies(thresholds):
+    numbers = describe_spectra(1 + 0.1 * noise(), thresholds)
+    assert numbers["at_0_hz"] == 128
+    assert numbers["above_white_noise"] == numbers["above_coloured_noise"] == numbers["bands"] == 0
+
+
+def test_without_coloured_noise_its_number_is_left_out():
+    assert describe_spectra(noise(), {"white noise": 0.06})["above_coloured_noise"] is None
+
+
+def test_mean_spectrum_is_that_of_the_training_split_alone(tmp_path):
+    path = write_small_data(tmp_path / "small.h5")
+    measured = mean_spectrum(Dataset(path), Settings())
+    clips = [clip_of(path, "raw", row).astype(float) for row in range(SPLITS.count("train"))]
+    power = sum(  # by blocks of 4096 samples of whole clips
+        (abs(np.fft.rfft(clip[: len(clip) // 4096 * 4096].reshape(-1, 4096) * np.hanning(4096))) ** 2).mean(axis=0)
+        for clip in clips
     )
-    assert describe_spectra(tones([5000, 6000]))["rise_below_1000"] is None
+    expected = 10 * np.log10(power / power.max())
+    assert measured.max() == 0
+    np.testing.assert_array_equal(measured, measured.round(1))
+    for frequency in (200, 900, 3000):  # the tones
+        peak = round(frequency * 4096 / 16_000)
+        assert measured[peak] == pytest.approx(expected[peak], abs=1)
+    assert np.abs(measured - expected)[1:].mean() < 1
+    with h5py.File(path, "r+") as file:
+        start = file["raw/start"][SPLITS.index("validation")]
+        file["raw/values"][start:] = noise(1, len(file["raw/values"]) - start)[0] * 10_000
+    np.testing.assert_array_equal(mean_spectrum(Dataset(path), Settings()), measured)
 
 
 def test_low_pass_removes_what_is_high_and_shifts_nothing():
@@ -109,21 +230,46 @@ def test_shifted_copies_are_alike_and_pools_of_them_stand_out():
     assert similarities(filters)[0, 1:4] == pytest.approx(np.ones(3))
     numbers = describe_pools(filters, 4)
     assert numbers["within"] == pytest.approx(1)
-    assert numbers["between"] < 0.3
-    assert numbers["alike"] == 1
+    assert numbers["random"] < 0.4
+    assert numbers["alike"] == numbers["pools"] == 8
     # the same filters in pools that mix them are not alike
     mixed = describe_pools(copies.swapaxes(0, 1).reshape(32, 512), 4)
     assert mixed["within"] < 0.3
-    assert mixed["alike"] < 0.5
+    assert mixed["alike"] < 4
 
 
-def test_describe_compares_learned_with_initial_filters():
-    settings = Settings(length=1024, stride=1024, pooling="l2", pool_size=4)
-    start = initial_filters(settings)
-    numbers = describe(settings, start)
-    for part in ("spectra", "pools", "pools_low_passed"):
-        assert numbers[part]["learned"] == numbers[part]["initial"]
-    learned = describe(settings, tones(np.linspace(50, 3000, 128), 1024))
-    assert learned["spectra"]["learned"]["selective"] == 1
-    assert learned["spectra"]["initial"] == numbers["spectra"]["initial"]
-    assert "pools" not in describe(Settings(), initial_filters(Settings()))
+def test_pools_of_noise_are_not_alike_whatever_its_colour(decibels, music):
+    for filters in (noise(), noise_filters(512, decibels)[:128], snippets(music)):
+        numbers = describe_pools(filters, 4)
+        assert numbers["pools"] == 32
+        assert numbers["alike"] <= 2
+        assert numbers["within"] == pytest.approx(numbers["random"], abs=0.03)
+    # coloured noise is alike without pools, so that `within` alone would say nothing
+    assert describe_pools(noise_filters(512, decibels)[:128], 4)["within"] > 0.25
+
+
+def test_pools_of_shifted_gabor_filters_are_alike_and_shuffling_them_ends_it():
+    frequencies = np.repeat(mel_spaced(32), 4)
+    phases = np.tile([0, 1, 2, 3], 32)[:, None]
+    filters = np.hanning(512) * np.sin(2 * np.pi * frequencies[:, None] * np.arange(512) / 16_000 + phases)
+    numbers = describe_pools(filters, 4)
+    assert numbers["alike"] == numbers["pools"] == 32
+    assert numbers["within"] > 0.9
+    for seed in range(5):
+        shuffled = describe_pools(np.random.default_rng(seed).permutation(filters), 4)
+        assert shuffled["alike"] <= 3
+        assert shuffled["within"] < 0.3
+        assert shuffled["random"] == pytest.approx(numbers["random"], abs=0.02)
+
+
+def test_describe_sets_learned_filters_beside_those_without_structure(decibels):
+    numbers = describe(gabors(mel_spaced(128)), noise(), 1, decibels)
+    assert list(numbers["spectra"]) == ["learned", "initial", "white noise", "coloured noise"]
+    assert {name: group["above_white_noise"] > 100 for name, group in numbers["spectra"].items()} == {
+        "learned": True, "initial": False, "white noise": False, "coloured noise": True,
+    }  # fmt: skip
+    assert "pools" not in numbers
+    np.testing.assert_array_equal(numbers["mean_spectrum"], decibels)
+    without = describe(gabors(mel_spaced(128)), noise())
+    assert list(without["spectra"]) == ["learned", "initial", "white noise"]
+    assert without["mean_spectrum"] is None

@@ -13,8 +13,8 @@ from theanoish.model.compile import (
     hold_on_device,
     repeat,
 )
-from theanoish.model.descent import nesterov
-from theanoish.model.operations import Dense, relu
+from theanoish.model.descent import nesterov, zero_velocities
+from theanoish.model.operations import relu
 from theanoish.training.feeding import _aligned
 
 generator = np.random.default_rng(0)
@@ -24,10 +24,12 @@ TARGETS = generator.standard_normal((6, 3, 2)).astype(np.float32)
 
 def train(backend, count):
     """Six updates of a small network, `count` a call: losses and all shared variables after them."""
-    layers = Dense(4, 5, np.random.default_rng(1)), Dense(5, 2, np.random.default_rng(2))
+    generator, shapes = np.random.default_rng(1), {"first": (4, 5), "second": (5, 2)}
+    weights = {n: pytensor.shared(generator.standard_normal(s).astype(np.float32), shape=s) for n, s in shapes.items()}
+    scale = pytensor.shared(np.float32([0.7]), shape=(1,))  # what no update changes must reach every update too
     inputs = [pt.tensor(n, shape=(3, width), dtype="float32") for n, width in (("examples", 4), ("targets", 2))]
-    loss = pt.sqr(layers[1](relu(layers[0](inputs[0]))) - inputs[1]).mean()
-    updates = nesterov(loss, [p for layer in layers for p in layer.parameters.values()], 0.1, 0.9)
+    loss = pt.sqr(relu(inputs[0].dot(weights["first"]) * scale).dot(weights["second"]) - inputs[1]).mean()
+    updates = nesterov(loss, weights, zero_velocities(weights), 0.02, 0.9)
     blocks, losses, after = repeat(inputs, loss, updates, count)
     function = compile_function(blocks, losses, backend, after)
     calls = range(0, len(EXAMPLES), count)

@@ -6,7 +6,8 @@ import pytensor.tensor as pt
 import pytest
 
 from theanoish.model.compile import BACKENDS, compile_function
-from theanoish.model.descent import nesterov, sgd
+from theanoish.model.descent import descend, initial_memory, nesterov, sgd, zero_velocities
+from theanoish.settings import Settings
 
 # PyTorch 2.13: torch.optim.SGD(lr=0.05, momentum=momentum, nesterov=momentum > 0) on 0.5 * sum(a * (p - c) ** 2), the
 # parameters after each of five steps. PyTorch's buffer is our velocity divided by -learning_rate; while the learning
@@ -35,7 +36,7 @@ def minimise(rule, steps, start=START, backend="jax"):
     """Parameters after each step, and the values of all shared variables at the end."""
     parameter = pytensor.shared(start, shape=(len(start),))
     loss = 0.5 * (A * pt.sqr(parameter - C)).sum()
-    updates = rule(loss, [parameter])
+    updates = rule(loss, {"p": parameter})
     function = compile_function([], loss, backend, updates)
     path = []
     for _ in range(steps):
@@ -45,7 +46,7 @@ def minimise(rule, steps, start=START, backend="jax"):
 
 
 def momentum_of(momentum):
-    return lambda loss, p: nesterov(loss, p, 0.05, momentum) if momentum else sgd(loss, p, 0.05)
+    return lambda loss, p: nesterov(loss, p, zero_velocities(p), 0.05, momentum) if momentum else sgd(loss, p, 0.05)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -72,15 +73,26 @@ def test_nesterov_looks_ahead():
 def test_small_steps_of_large_parameters_keep_their_precision():
     """A velocity computed as the difference of parameters before and after would be rounded to theirs."""
     start = np.float32([1000.0, -2000.0, 500.0])
-    _, (_, velocity) = minimise(lambda loss, p: nesterov(loss, p, 1e-9, 0.9), 1, start)
+    _, (_, velocity) = minimise(lambda loss, p: nesterov(loss, p, zero_velocities(p), 1e-9, 0.9), 1, start)
     np.testing.assert_allclose(velocity, -1e-9 * A * (np.float64(start) - C), rtol=1e-6)
 
 
-def test_order_follows_the_parameters():
-    parameters = [pytensor.shared(np.zeros(n, np.float32), shape=(n,)) for n in (3, 1, 2)]
-    loss = sum(pt.sqr(p).sum() for p in parameters)
-    assert list(sgd(loss, parameters, 0.1)) == parameters
-    updates = list(nesterov(loss, iter(parameters), 0.1, 0.9))
-    assert updates[::2] == parameters
+def test_updates_follow_the_parameters():
+    parameters = {str(n): pytensor.shared(np.zeros(n, np.float32), shape=(n,)) for n in (3, 1, 2)}
+    loss = sum(pt.sqr(p).sum() for p in parameters.values())
+    assert list(sgd(loss, parameters, 0.1)) == list(parameters.values())
+    velocities = dict(reversed(zero_velocities(parameters).items()))  # found by name, not by position
+    updates = list(nesterov(loss, parameters, velocities, 0.1, 0.9))
+    assert updates[::2] == list(parameters.values())
+    assert [v.name for v in updates[1::2]] == ["3/velocity", "1/velocity", "2/velocity"]
     assert [v.type.shape for v in updates[1::2]] == [(3,), (1,), (2,)]
     assert not any(v.get_value().any() for v in updates[1::2])
+
+
+@pytest.mark.parametrize(("momentum", "remembered"), [(0.0, []), (0.9, ["p/velocity"])])
+def test_the_rule_that_settings_ask_for(momentum, remembered):
+    settings, parameters = Settings(momentum=momentum), {"p": pytensor.shared(np.ones(2, np.float32), shape=(2,))}
+    memory = initial_memory(settings, parameters)
+    assert list(memory) == remembered
+    updates = descend(settings, pt.sqr(parameters["p"]).sum(), parameters, memory)
+    assert set(updates) == {*parameters.values(), *memory.values()}

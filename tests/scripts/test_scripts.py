@@ -4,18 +4,24 @@ import csv
 import importlib.util
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from small_data import TAGS, small_settings, write_small_data
 from theanoish.data.dataset import Dataset
+from theanoish.errors import InputError
+from theanoish.experiments.evaluation import read_predictions
 from theanoish.files import locked
 from theanoish.training import checkpoint
 from theanoish.training.trainer import Trainer
@@ -78,10 +84,15 @@ def test_signals_end_training_cleanly(stopped):
     folder, endings = stopped
     for status, printed, errors in endings[:2]:
         assert status == 130
-        assert printed.startswith("stopped at update ")
+        for said in ("mel_1024_1024_dropout, 44,728 parameters", "12 train, 6 validation, 6 test", "4: low, middle"):
+            assert said in printed
+        assert printed.splitlines()[-1].startswith("stopped at update ")
         assert printed.endswith("continue with: python train.py --resume run\n")
-        assert "Traceback" not in errors
-        assert "AUC" in errors  # the progress bar
+        lines = errors.splitlines()
+        assert len(lines) >= 2
+        for line in lines:
+            form = r"update \d+ of 5000000, loss [\d.]+, validation AUC [\d.]+ \(best[^)]*\)"
+            assert re.fullmatch(form + r"(, \d+% of \w+ silent)*(, [\d.e+]+ updates/s, \d+ min left)?", line)
     assert endings[2][0] == -signal.SIGKILL
     for name, kind in (("checkpoint.pkl", checkpoint.CHECKPOINT), ("state.pkl", checkpoint.STATE)):
         checkpoint.load(folder / name, kind)
@@ -104,6 +115,7 @@ def test_stopped_and_killed_training_is_that_which_never_stopped(finished, data)
     state = checkpoint.load(folder / "state.pkl", checkpoint.STATE)
     assert state["update"] == updates
     trainer = Trainer(SETTINGS, Dataset(data), "jax")
+    trainer.measure_start()
     for _ in trainer.run(0, updates):
         pass
     for name, values in trainer.network.values().items():
@@ -131,7 +143,7 @@ def test_loss_that_is_not_finite(data, environment, tmp_path):
     options = [*OPTIONS[:rate], "1e30", *OPTIONS[rate + 1 :]]
     ended = run_script(environment, tmp_path, "train.py", "--data", data, *options, "--run", "run")
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("train.py: error: run: the loss is not finite at update")
+    assert re.match(r"train\.py: error: run: .* at update \d+; train again with a lower", ended.stderr.splitlines()[-1])
     assert "Traceback" not in ended.stderr
 
 
@@ -153,11 +165,10 @@ def main_of(script):
 
 
 def refusal(capsys, script, *arguments):
-    """What a script that is called in this process writes when it exits with status 2."""
-    with pytest.raises(SystemExit) as ended:
+    """What a script that is called in this process has against its arguments."""
+    with pytest.raises((InputError, OSError, SystemExit)) as ended:
         main_of(script)([str(argument) for argument in arguments])
-    assert ended.value.code == 2
-    return capsys.readouterr().err
+    return f"{ended.value} {capsys.readouterr().err}"
 
 
 @pytest.mark.parametrize(
@@ -170,16 +181,19 @@ def refusal(capsys, script, *arguments):
         (["--updates", "0"], "updates is 0"),
         (["--learning-rate", "nan"], "learning rate is nan"),
         (["--dropout", "1"], "dropout is 1.0"),
+        (["--minibatch", "10000000"], "minibatch is 10000000"),
+        (["--initial", "missing.pkl", "--data", "small.h5", *OPTIONS], "missing.pkl: no such file"),
         (["--pooling", "l2"], "pool size is 1"),
         (["--backend", "c"], "invalid choice"),
         (["--unknown", "1"], "unrecognized arguments"),
         (["--resume", "."], "no run to resume"),
         (["--resume", ".", "--seed", "3"], "leave out --seed"),
         (["--resume", ".", "--run", "x"], "leave out --run"),
+        (["--resume", ".", "--initial", "x"], "leave out --initial"),
         ([], "data/magnatagatune.h5: no such file"),
-        (["--data", "text.h5"], "text.h5: not a data set"),
+        (["--data", "text.h5"], "text.h5: is no data set"),
         (["--data", "."], "no such file"),
-        (["--data", "cut.h5"], "cut.h5: not a data set"),
+        (["--data", "cut.h5"], "cut.h5: is no data set"),
         (["--data", "small.h5", "--frontend", "raw"], "has no 'raw', only mel_1024_1024; build it"),
         (["--data", "small.h5", *OPTIONS, "--run", "text.h5/run"], "text.h5"),
         (["--data", "small.h5", *OPTIONS, "--run", "text.h5"], "text.h5"),
@@ -200,9 +214,9 @@ def test_train_refuses(capsys, monkeypatch, tmp_path, data, arguments, words):
         ([], "required: checkpoint"),
         (["{run}/checkpoint.pkl", "--split", "other"], "invalid choice"),
         (["{run}/state.pkl"], "not a theanoish checkpoint"),
-        (["{run}/log.jsonl"], "log.jsonl: no theanoish checkpoint"),
+        (["{run}/log.jsonl"], "log.jsonl: not a theanoish checkpoint"),
         (["{run}/checkpoint.pkl", "--data", "missing.h5"], "missing.h5: no such file"),
-        (["{run}/checkpoint.pkl", "--data", "{run}/log.jsonl"], "log.jsonl: not a data set"),
+        (["{run}/checkpoint.pkl", "--data", "{run}/log.jsonl"], "log.jsonl: is no data set"),
         (["{run}/checkpoint.pkl", "--json", "missing/scores.json"], "missing/scores.json"),
         (["{run}/checkpoint.pkl", "--csv", "missing/scores.csv"], "missing/scores.csv"),
         (["{run}/missing.pkl", "--csv", "."], ".: cannot be written: it is a folder"),  # before anything is read
@@ -227,15 +241,63 @@ def test_train_leaves_a_run_alone_that_another_process_trains(capsys, finished, 
         assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
 
 
-def test_locking_removes_only_what_a_killed_write_leaves(tmp_path):
-    for name in ("checkpoint.pkl.123.partial", "magnatagatune.h5.partial"):
-        (tmp_path / name).touch()
-    (tmp_path / "demo.partial").mkdir()
-    with locked(tmp_path):
-        assert {file.name for file in tmp_path.iterdir()} == {"lock", "magnatagatune.h5.partial", "demo.partial"}
-
-
 def test_train_does_not_overwrite_a_run(capsys, finished, data):
     before = (finished[0] / "state.pkl").read_bytes()
     assert "holds a run already" in refusal(capsys, "train.py", "--data", data, *OPTIONS, "--run", finished[0])
     assert (finished[0] / "state.pkl").read_bytes() == before
+
+
+def test_evaluate_writes_before_it_prints_and_printing_never_fails(finished, environment, tmp_path):
+    """Nobody reads, a terminal for ASCII only; and what a file holds cannot act on a terminal."""
+    data = tmp_path / "data.h5"
+    data.write_bytes((finished[0].parent / "small.h5").read_bytes())
+    saved = checkpoint.load(finished[0] / "checkpoint.pkl", checkpoint.CHECKPOINT)
+    names = ["ピアノ", "\x1b[2J", "high", "loud"]
+    with h5py.File(data, "a") as file:
+        file["tags"][:] = names
+    checkpoint.save(tmp_path / "c.pkl", checkpoint.CHECKPOINT, saved | {"tags": names})
+    arguments = ["c.pkl", "--data", data, "--json", "s.json", "--csv", "s.csv", "--predictions", "p.npz"]
+    ended = run_script(environment | {"PYTHONIOENCODING": "ascii"}, tmp_path, "evaluate.py", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert "\\u30d4\\u30a2\\u30ce" in ended.stdout
+    assert "\\x1b[2J" in ended.stdout
+    assert "\x1b" not in ended.stdout
+    assert [row["tag"] for row in json.loads((tmp_path / "s.json").read_text())["tags"]] == names
+    assert read_predictions(tmp_path / "p.npz").tags == names
+    for file in ("s.json", "s.csv", "p.npz"):
+        (tmp_path / file).unlink()
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, str(ROOT / "evaluate.py"), *map(str, arguments)]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert {"s.json", "s.csv", "p.npz"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_baselines(data, environment, tmp_path):
+    ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, "--json", "b.json")
+    assert ended.returncode == 0, ended.stderr
+    values = json.loads((tmp_path / "b.json").read_text())
+    assert f"{values['baselines'][1]['mean_auc']:.4f}" in ended.stdout
+    ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, "--csv", "b.csv")
+    assert ended.returncode == 2
+    assert "leave out --csv" in ended.stderr
+
+
+def test_the_bar_shows_the_score_on_a_narrow_terminal(finished, environment, tmp_path):
+    """The bar of a long run, on a terminal of 80 columns."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "--resume", "run", "--updates", "5000000"],
+        cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = ""
+    while not re.search(r"AUC \d\.\d{4} \(best[^)]*\)[^\r]* left", shown):
+        shown = (shown + os.read(ours, 1000).decode())[-2000:]
+    process.kill()
+    process.wait()
+    os.close(ours)

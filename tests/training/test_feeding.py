@@ -34,7 +34,7 @@ def test_blocks_hold_the_windows_drawn(dataset, frontend, windows):
     seen = 0
     for block, (values, labels) in zip(BLOCKS, feed.blocks(BLOCKS), strict=True):
         assert len(values) == len(labels) == len(block)
-        clips, chosen = draw_examples(choices, settings.seed, seen * 3, len(block) * 3)
+        clips, chosen = draw_examples(choices, settings.seed, seen * 3, len(block) * 3, 3)
         size = values.shape[2]
         for i, (clip, window) in enumerate(zip(clips, chosen, strict=True)):
             begin = window if windows == "random" else window * 48_000 // hop

@@ -17,6 +17,14 @@ def dataset(tmp_path_factory):
     return Dataset(write_small_data(tmp_path_factory.mktemp("data") / "small.h5"))
 
 
+def network_of(settings):
+    """A network whose top layer, which starts at 0, tells windows apart."""
+    network = Network(settings, tags=4)
+    weights = np.random.default_rng(settings.seed).normal(0, 0.3, (100, 4)).astype(np.float32)
+    network.set_values(network.values() | {"output/weights": weights})
+    return network
+
+
 def expected_of(dataset, settings, network, row):
     """Mean over the consecutive windows of a clip, one by one."""
     clip = clip_of(dataset.path, settings.representation.name, row)
@@ -29,12 +37,17 @@ def expected_of(dataset, settings, network, row):
 
 def test_clips_are_means_over_their_windows(dataset):
     settings = small_settings()
-    network = Network(settings, tags=4)
+    network = network_of(settings)
     rows = np.arange(24)[::-1]
     windows = dataset.windows(settings, rows)
     assert windows.consecutive.sum() > WINDOWS_A_CALL  # more than one call, the last one not full
     assert len(set(windows.consecutive)) > 1
-    predicted = Predictor(network, "jax").predict_clips(windows)
+    reports = []
+    predicted = Predictor(network, "jax").predict_clips(windows, lambda *report: reports.append(report))
+    total = windows.consecutive.sum()
+    assert reports == [
+        (min(done, total), total) for done in range(WINDOWS_A_CALL, total + WINDOWS_A_CALL, WINDOWS_A_CALL)
+    ]
     expected = [expected_of(dataset, settings, network, row) for row in rows]
     np.testing.assert_allclose(predicted, expected, rtol=1e-3)
     assert np.ptp(predicted, axis=0).min() > 1e-3  # clips differ, so that mixing them up would show
@@ -43,7 +56,7 @@ def test_clips_are_means_over_their_windows(dataset):
 def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
     """On a CPU that is told to be one, with batches of another size."""
     settings = small_settings()
-    network = Network(settings, tags=4)
+    network = network_of(settings)
     windows = dataset.windows(settings, np.arange(24))
     expected = Predictor(network, "jax").predict_clips(windows)
     monkeypatch.setattr("theanoish.training.prediction.free_device_memory", lambda backend: 1000)
@@ -58,11 +71,11 @@ def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
 
 def test_raw_clips_and_new_parameters(dataset):
     settings = Settings(length=1024, stride=1024)
-    network = Network(settings, tags=4)
+    network = network_of(settings)
     predictor = Predictor(network, "jax")
     windows = dataset.windows(settings, np.array([2, 21]))
     before = predictor.predict_clips(windows)
-    network.set_values(Network(Settings(length=1024, stride=1024, seed=9), tags=4).values())
+    network.set_values(network_of(Settings(length=1024, stride=1024, seed=9)).values())
     after = predictor.predict_clips(windows)  # with the parameters of now, not of the compilation
     assert abs(after - before).max() > 1e-3
     np.testing.assert_allclose(after, [expected_of(dataset, settings, network, row) for row in (2, 21)], rtol=1e-3)

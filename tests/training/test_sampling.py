@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy.stats import chisquare
 
 from theanoish.training.sampling import draw_examples, draw_masks
@@ -7,28 +8,41 @@ CHOICES = np.array([5, 1, 100_000, 7, 3, 12, 40], dtype=np.int64)
 
 
 def test_every_clip_once_an_epoch():
-    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=70)
+    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=70, minibatch=7)
     epochs = clips.reshape(10, 7)
     assert (np.sort(epochs, axis=1) == np.arange(7)).all()
     assert len({tuple(epoch) for epoch in epochs}) == 10  # each in an order of its own
 
 
+@pytest.mark.parametrize("minibatch", [1, 2, 3, 5, 7])
+def test_no_minibatch_has_a_clip_twice(minibatch):
+    """Not even where one epoch ends and the next begins; and what an epoch leaves over is drawn in others."""
+    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=200 * minibatch, minibatch=minibatch)
+    assert all(len(set(one)) == minibatch for one in clips.reshape(-1, minibatch).tolist())
+    assert np.bincount(clips, minlength=7).min() > 0.7 * len(clips) / 7
+
+
+def test_fewer_clips_than_a_minibatch_are_all_drawn():
+    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=70, minibatch=10)
+    assert (np.bincount(clips) == 10).all()
+
+
 def test_draws_do_not_depend_on_how_they_are_split():
-    whole = np.stack(draw_examples(CHOICES, seed=1, first=0, count=100))
+    whole = np.stack(draw_examples(CHOICES, seed=1, first=0, count=100, minibatch=3))
     for parts in ([100], [1] * 100, [13, 7, 50, 30]):
         firsts = np.cumsum([0, *parts[:-1]])
-        drawn = [np.stack(draw_examples(CHOICES, 1, int(f), n)) for f, n in zip(firsts, parts, strict=True)]
+        drawn = [np.stack(draw_examples(CHOICES, 1, int(f), n, 3)) for f, n in zip(firsts, parts, strict=True)]
         np.testing.assert_array_equal(np.concatenate(drawn, axis=1), whole)
 
 
 def test_draws_differ_with_the_seed():
-    first, again, other = (np.stack(draw_examples(CHOICES, seed, 0, 50)) for seed in (1, 1, 2))
+    first, again, other = (np.stack(draw_examples(CHOICES, seed, 0, 50, 3)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
 def test_windows_are_uniform():
-    clips, windows = draw_examples(CHOICES, seed=3, first=0, count=7 * 4000)
+    clips, windows = draw_examples(CHOICES, seed=3, first=0, count=7 * 4000, minibatch=7)
     assert ((windows >= 0) & (windows < CHOICES[clips])).all()
     for clip in (0, 3, 4, 5):
         counts = np.bincount(windows[clips == clip], minlength=CHOICES[clip])

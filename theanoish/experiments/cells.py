@@ -1,26 +1,27 @@
-"""The cells of a sweep: which runs make up the paper's tables, and training and testing one of them.
+"""The cells of a sweep: which runs make up the paper's tables, and the commands that each is.
 
 A cell is a network of the paper with one seed. Its folder is named after the network, the seed and the number of
 updates, so a sweep finds what earlier ones left there: finished cells are read, interrupted ones resumed.
 """
 
 import json
-import threading
-import traceback
-from collections.abc import Callable, Iterable
+import os
+import shlex
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import evaluate, write_json
+from theanoish.experiments.cost import cost
+from theanoish.experiments.evaluation import Predictions, read_predictions
 from theanoish.experiments.paper import TABLES
-from theanoish.files import locked
-from theanoish.interrupt import StopRequest
-from theanoish.model.network import FILTERS, POOL, WIDTH
-from theanoish.settings import MEL_CHANNELS, STRIDED_FILTERS, Settings
-from theanoish.training.run import resume_run, start_run
+from theanoish.files import read_json
+from theanoish.settings import Settings
+
+SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py and evaluate.py
 
 
 @dataclass(frozen=True)
@@ -53,47 +54,83 @@ class Job:
         return self.runs / f"{self.settings.name}_seed{self.settings.seed}_{self.settings.updates}updates"
 
     @property
+    def log(self) -> Path:
+        """What its commands print."""
+        return self.folder / "output.txt"
+
+    def commands(self) -> list[list[str]]:
+        """The scripts that train and test it, from where earlier ones have left it, with their arguments."""
+        folder, data = str(self.folder), ["--data", str(self.data)]
+        if (self.folder / "settings.json").exists():
+            train = ["--resume", folder, *data]
+        else:
+            train = [*_options(self.settings), *data, "--run", folder, "--backend", self.backend]
+        files = ["--json", f"{folder}/test.json", "--predictions", f"{folder}/test.npz"]
+        test = [f"{folder}/checkpoint.pkl", *data, *files, "--backend", self.backend]
+        return [["train.py", *train], ["evaluate.py", *test]]
+
+    def shell_command(self) -> str:
+        """The commands as one line of a shell."""
+        return " && ".join(
+            shlex.join([sys.executable, str(SCRIPTS / script), *arguments]) for script, *arguments in self.commands()
+        )
+
+    @property
     def scores(self) -> dict[str, Any] | None:
-        """All test scores, as `Evaluation.as_dict` gives them; None until the cell is finished."""
-        file = self.folder / "test.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        """All test scores, as evaluate.py writes them; None until the cell is finished, or if they are damaged."""
+        try:
+            scores = read_json(self.folder / "test.json")
+            numbers = [scores[name] for name in ("mean_auc", "mean_average_precision", "artist_filtered_mean_auc")]
+            whole = scores["settings"] == self.settings.as_dict() and {"update", "clips", "clips_kept"} <= scores.keys()
+            return scores if whole and all(n is None or isinstance(n, float) for n in numbers) else None
+        except (InputError, KeyError, TypeError):
+            return None
+
+    @property
+    def predictions(self) -> Predictions | None:
+        """What it predicts for the test clips; None until it is finished, or if they are damaged."""
+        try:
+            return read_predictions(self.folder / "test.npz")
+        except InputError:
+            return None
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.scores is not None and self.predictions is not None
+
+    @property
+    def updates_done(self) -> int:
+        """Updates before the last validation."""
+        return max((entry["update"] for entry in self._validations(10_000)), default=0)
+
+    def silent_units(self, update: int) -> dict[str, float]:
+        """The share of units per layer that were silent on all validation clips after `update` updates."""
+        entries = [entry for entry in self._validations() if entry["update"] == update]
+        return entries[-1].get("silent", {}) if entries else {}
+
+    def _validations(self, last_bytes: int = 2**63 - 1) -> list[dict[str, Any]]:
+        """The entries of the run's log that its last bytes hold; none if they are damaged."""
+        try:
+            with (self.folder / "log.jsonl").open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - last_bytes))
+                lines = file.read().splitlines()[size > last_bytes :]  # the first one is cut off
+            entries = [json.loads(line) for line in lines]
+            return [entry for entry in entries if isinstance(entry["update"], int)]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How work on a cell ended.
-
-    Attributes
-    ----------
-    state : {"finished", "stopped", "failed"}
-        "stopped" where it was asked to; its state is on disk then.
-    reason : str
-        Why it failed.
-    """
-
-    state: str
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Event:
-    """What is heard of a cell while a sweep runs.
-
-    Attributes
-    ----------
-    job : Job
-    update : int or None
-        Updates done so far.
-    died : bool
-        Whether the process that trained it died; the cell is taken up again.
-    outcome : Outcome or None
-        Given last.
-    """
-
-    job: Job
-    update: int | None = None
-    died: bool = False
-    outcome: Outcome | None = None
+def _options(settings: Settings) -> list[str]:
+    """The options of train.py for what is not its default, and for what names a row of Table 1."""
+    by_rate = replace(settings, learning_rate=None).learning_rate  # type: ignore[arg-type]  # the default
+    defaults = Settings().as_dict() | {"frontend": None, "length": None, "stride": None, "learning_rate": by_rate}
+    changed = {name: value for name, value in settings.as_dict().items() if value != defaults[name]}
+    options = [
+        [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])] for name, value in changed.items()
+    ]
+    return [text for option in options for text in option]
 
 
 @dataclass(frozen=True)
@@ -121,11 +158,11 @@ class Sweep:
 
     def settings(self, network: Settings) -> Settings:
         """The settings that a network is trained with, but for the seed."""
-        by_network: dict[str, Any] = {"learning_rate": None}  # the default is another with momentum
-        return replace(network, **(by_network | self.changes))
+        by_momentum: dict[str, Any] = {"learning_rate": None}  # the default is another with momentum
+        return replace(network, **(by_momentum | self.changes))
 
     def jobs(self, network: Settings) -> list[Job]:
-        """The cells of a network, one a seed."""
+        """The cells of a network, one per seed."""
         settings, data, runs = self.settings(network), self.data.resolve(), self.runs.resolve()
         return [Job(replace(settings, seed=seed + 1), data, runs, self.backend) for seed in range(self.seeds)]
 
@@ -137,28 +174,19 @@ class Sweep:
         tables : str
             Names of tables in `theanoish.experiments.paper.TABLES`.
         only : str
-            Names of networks to narrow it down to; all where empty.
+            Names of networks to narrow it down to; all if empty.
 
         Raises
         ------
         InputError
-            Where no table has a network of that name.
+            If no table has a network of that name.
         """
         networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
         unknown = sorted(set(only) - networks.keys())
         if unknown:
             raise InputError(f"no network is called {', '.join(unknown)}; these tables have {', '.join(networks)}")
         jobs = [job for name, settings in networks.items() if not only or name in only for job in self.jobs(settings)]
-        return sorted(jobs, key=lambda job: (job.settings.seed, -multiplications(job.settings)))
-
-
-def multiplications(settings: Settings) -> int:
-    """Multiplications that the convolutions take for one window: running times are roughly proportional to them."""
-    channels = MEL_CHANNELS if settings.frontend == "mel" else STRIDED_FILTERS // settings.pool_size
-    strided = settings.frames * settings.length * STRIDED_FILTERS if settings.frontend == "raw" else 0
-    first = settings.frames * channels * WIDTH * FILTERS
-    second = settings.frames // POOL * FILTERS * WIDTH * FILTERS
-    return strided + first + second
+        return sorted(jobs, key=lambda job: (job.settings.seed, -cost(job.settings).operations))
 
 
 def check(jobs: list[Job], dataset: Dataset) -> None:
@@ -167,7 +195,7 @@ def check(jobs: list[Job], dataset: Dataset) -> None:
     Raises
     ------
     InputError
-        Where the data set lacks a split or a representation, or a run folder holds a run of other settings or data.
+        If the data set lacks a split or a representation, or a run folder holds a run of other settings or data.
     """
     for split in ("train", "validation", "test"):
         dataset.rows(split)
@@ -185,11 +213,11 @@ def _check_folder(job: Job) -> None:
     file = job.folder / "settings.json"
     if not file.exists():
         return
+    stored = read_json(file)
     try:
-        stored = json.loads(file.read_text())
         differing = [name for name, value in job.settings.as_dict().items() if stored["settings"][name] != value]
         data = Path(stored["data"]).name
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(f"{file}: damaged ({error!r}); remove the folder to train this cell again") from error
     if data != job.data.name:
         raise InputError(f"{job.folder}: was trained on {data}, not {job.data.name}; choose another --runs folder")
@@ -199,46 +227,3 @@ def _check_folder(job: Job) -> None:
             f"{job.folder}: was trained with {name} {stored['settings'][name]}, not {job.settings.as_dict()[name]}; "
             "choose another --runs folder, or remove it"
         )
-
-
-# PyTensor compiles in one thread at a time; the cells of a Dask worker with several threads wait for each other.
-_ONE_A_PROCESS = threading.Lock()
-
-
-def run_cell(job: Job, stop: StopRequest, report: Callable[[int], None]) -> Outcome:
-    """Train and test a cell, from where an earlier attempt has left it.
-
-    Parameters
-    ----------
-    job : Job
-    stop : StopRequest
-        Asked after every block of updates.
-    report : callable
-        Called with the number of updates done, first with those of the earlier attempt.
-
-    Returns
-    -------
-    Outcome
-        Whatever goes wrong is told there, so that other cells go on.
-    """
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        with _ONE_A_PROCESS, locked(job.folder):
-            finished = not stop.requested and (job.scores is not None or _train_and_test(job, stop, report))
-    except InputError as error:
-        return Outcome("failed", str(error))
-    except Exception:  # unforeseen: a fault of the program, or of the machine such as a full disk
-        return Outcome("failed", traceback.format_exc())
-    return Outcome("finished" if finished else "stopped")
-
-
-def _train_and_test(job: Job, stop: StopRequest, report: Callable[[int], None]) -> bool:
-    if (job.folder / "settings.json").exists():
-        run = resume_run(job.folder, job.data)
-    else:
-        run = start_run(job.folder, job.settings, Dataset(job.data), job.backend)
-    report(run.progress.update)
-    if not run.train(stop, lambda progress: report(progress.update)):
-        return False
-    write_json(job.folder / "test.json", evaluate(job.folder / "checkpoint.pkl", job.data, "test", job.backend))
-    return True

@@ -1,8 +1,13 @@
-"""Evaluating a checkpoint on a split of a data set: from checkpoint and HDF5 file to scores a tag."""
+"""Evaluating a checkpoint on a split of any data set: from checkpoint and HDF5 file to scores per tag.
+
+The data set may have other tags than the checkpoint (those in common are scored), a single split, and no artists. What
+was heard in training is read from the checkpoint, never from the file under test.
+"""
 
 import csv
 import io
-import json
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +17,37 @@ from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.experiments.paper import paper_auc
-from theanoish.files import written_whole
+from theanoish.experiments.artists import by_other_strings, by_unheard
+from theanoish.experiments.paper import MAGNATAGATUNE_TAGS, paper_auc
+from theanoish.experiments.statistics import Interval, Resamples, interval_of_checkpoint, resample
+from theanoish.files import write_text, written_whole
 from theanoish.settings import Settings
 from theanoish.training.metrics import TagScores, score_tags
 from theanoish.training.prediction import Predictor
 from theanoish.training.run import load_network
+
+FEWEST_CLIPS, FEWEST_POSITIVES = 100, 5  # below, a split or a tag says little by itself
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network predicts for the clips of a split, and what is true.
+
+    Attributes
+    ----------
+    probabilities : float32 array (clips, tags)
+    labels : uint8 array (clips, tags)
+    ids : int64 array (clips,)
+    artists : list of str (clips)
+        Empty if unknown.
+    tags : list of str
+    """
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    ids: NDArray[np.int64]
+    artists: list[str]
+    tags: list[str]
 
 
 @dataclass(frozen=True)
@@ -29,13 +59,22 @@ class Evaluation:
     settings : Settings
     update : int
         Update after which the checkpoint was saved.
-    split : str
+    data, split : str
     clips_kept : str
         Which clips the data set keeps: "all" readable ones, or only "tagged" ones.
-    tags : list of str
+    paper_auc : float or None
+        The paper's, if the data set has MagnaTagATune's tags and the paper has the network.
+    predictions : Predictions
+        Of the tags that checkpoint and data set have in common.
+    missing_tags : list of str
+        Tags of the checkpoint that the data set lacks.
     scores : TagScores
-    artist_filtered : TagScores or None
-        The same on the clips by artists of whom no clip is in the training split; None where there is none.
+    auc_interval, precision_interval : Interval
+        Of the means, over test clips: of this checkpoint, not of others with other seeds.
+    resamples : Resamples
+    by_strings, by_people : TagScores or None
+        The scores of the clips by artists not heard in training, names compared as strings, and as people
+        (`theanoish.experiments.artists`); None if there are none.
     """
 
     settings: Settings
@@ -43,19 +82,37 @@ class Evaluation:
     data: str
     split: str
     clips_kept: str
-    tags: list[str]
+    paper_auc: float | None
+    predictions: Predictions
+    missing_tags: list[str]
     scores: TagScores
-    artist_filtered: TagScores | None
+    auc_interval: Interval
+    precision_interval: Interval
+    resamples: Resamples
+    by_strings: TagScores | None
+    by_people: TagScores | None
 
     @property
     def undefined_tags(self) -> list[str]:
         """Tags that every clip or no clip of the split has: they have no AUC and are not in the means."""
-        return [tag for tag, auc in zip(self.tags, self.scores.auc, strict=True) if np.isnan(auc)]
+        return [tag for tag, auc in zip(self.predictions.tags, self.scores.auc, strict=True) if np.isnan(auc)]
+
+    @property
+    def rare_tags(self) -> int:
+        """How many of the other tags less than five clips have, or lack."""
+        fewer = np.minimum(self.scores.positives, self.scores.clips - self.scores.positives)
+        return int(((fewer > 0) & (fewer < FEWEST_POSITIVES)).sum())
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the scores of single tags mean little: below 100 clips, or half of the tags rare or undefined."""
+        few = self.rare_tags + len(self.undefined_tags)
+        return self.scores.clips < FEWEST_CLIPS or 2 * few > len(self.predictions.tags)
 
     def as_dict(self) -> dict[str, Any]:
-        """All scores as plain values, None where one is undefined."""
-        scores, filtered = self.scores, self.artist_filtered
-        table = zip(self.tags, scores.auc, scores.average_precision, scores.positives, strict=True)
+        """All scores as plain values, None if one is undefined."""
+        scores = self.scores
+        table = zip(self.predictions.tags, scores.auc, scores.average_precision, scores.positives, strict=True)
         return {
             "settings": self.settings.as_dict(),
             "update": self.update,
@@ -63,24 +120,33 @@ class Evaluation:
             "split": self.split,
             "clips_kept": self.clips_kept,
             "clips": scores.clips,
-            "mean_auc": _plain(scores.mean_auc),
-            "mean_average_precision": _plain(scores.mean_average_precision),
-            "paper_auc": paper_auc(self.settings),
-            "artist_filtered_clips": filtered.clips if filtered else 0,
-            "artist_filtered_mean_auc": _plain(filtered.mean_auc) if filtered else None,
+            "mean_auc": plain(scores.mean_auc),
+            "mean_auc_interval": self.auc_interval.bounds,
+            "mean_average_precision": plain(scores.mean_average_precision),
+            "mean_average_precision_interval": self.precision_interval.bounds,
+            "resampled": {"by": "artist" if self.resamples.by_artist else "clip", "units": self.resamples.units},
+            "paper_auc": self.paper_auc,
+            "artist_filtered_clips": self.by_people.clips if self.by_people else 0,
+            "artist_filtered_mean_auc": plain(self.by_people.mean_auc) if self.by_people else None,
+            "artist_strings_filtered_clips": self.by_strings.clips if self.by_strings else 0,
+            "artist_strings_filtered_mean_auc": plain(self.by_strings.mean_auc) if self.by_strings else None,
+            "missing_tags": self.missing_tags,
             "undefined_tags": self.undefined_tags,
             "tags": [
-                {"tag": tag, "auc": _plain(auc), "average_precision": _plain(precision), "positives": int(positives)}
+                {"tag": tag, "auc": plain(auc), "average_precision": plain(precision), "positives": int(positives)}
                 for tag, auc, precision, positives in table
             ],
         }
 
 
-def _plain(score: float) -> float | None:
+def plain(score: float) -> float | None:
+    """A score for JSON: None instead of NaN."""
     return None if np.isnan(score) else float(score)
 
 
-def evaluate(path: Path, data: Path | None, split: str, backend: str) -> Evaluation:
+def evaluate(
+    path: Path, data: Path | None, split: str, backend: str, report: Callable[[int, int], None] | None = None
+) -> Evaluation:
     """Predict and score the clips of a split.
 
     Parameters
@@ -91,52 +157,52 @@ def evaluate(path: Path, data: Path | None, split: str, backend: str) -> Evaluat
         The HDF5 data set; by default the one that the checkpoint was trained on.
     split : {"train", "validation", "test"}
     backend : {"jax", "numba"}
+    report : callable, optional
+        Called with the number of windows predicted so far, and of all.
 
     Raises
     ------
     InputError
-        Where the checkpoint or the data cannot be used, or the data lack one of the checkpoint's tags.
+        If the checkpoint or the data cannot be used, or the two have no tag in common.
     """
     saved, network = load_network(path)
     dataset = Dataset(data or Path(saved["data"]["path"]))
-    tags = saved["tags"]
-    labels = _labels_of(dataset, tags)
+    tags = [tag for tag in saved["tags"] if tag in dataset.tags]
+    if not tags:
+        raise InputError(f"{dataset.path}: has none of the checkpoint's tags, which are {', '.join(saved['tags'])}")
     rows = dataset.rows(split)
-    probabilities = Predictor(network, backend).predict_clips(dataset.windows(network.settings, rows))
+    probabilities = Predictor(network, backend).predict_clips(dataset.windows(network.settings, rows), report)
     if not np.isfinite(probabilities).all():
         raise InputError(f"{path}: predictions on {dataset.path} are not finite: one of the two files is damaged")
-    unheard = _by_unheard_artists(dataset, rows)
+    predictions = Predictions(
+        probabilities[:, [saved["tags"].index(tag) for tag in tags]],
+        dataset.labels[rows][:, [dataset.tags.index(tag) for tag in tags]],
+        dataset.ids[rows],
+        [dataset.artists[row] for row in rows],
+        tags,
+    )
+    resamples = resample(predictions.artists)
+    auc, precision = interval_of_checkpoint(predictions.labels, predictions.probabilities, resamples)
     return Evaluation(
         settings=network.settings,
         update=saved["update"],
         data=dataset.path.name,
         split=split,
         clips_kept=str(dataset.attributes["tags_kept"]),
-        tags=tags,
-        scores=score_tags(labels[rows], probabilities),
-        artist_filtered=score_tags(labels[rows][unheard], probabilities[unheard]) if unheard.any() else None,
+        paper_auc=paper_auc(network.settings) if set(tags) == MAGNATAGATUNE_TAGS == set(dataset.tags) else None,
+        predictions=predictions,
+        missing_tags=[tag for tag in saved["tags"] if tag not in tags],
+        scores=score_tags(predictions.labels, predictions.probabilities),
+        auc_interval=auc,
+        precision_interval=precision,
+        resamples=resamples,
+        by_strings=_scores_of(predictions, by_other_strings(predictions.artists, saved["artists"])),
+        by_people=_scores_of(predictions, by_unheard(predictions.artists, saved["artists"])),
     )
 
 
-def _labels_of(dataset: Dataset, tags: list[str]) -> NDArray[np.uint8]:
-    missing = sorted(set(tags) - set(dataset.tags))
-    if missing:
-        raise InputError(
-            f"{dataset.path}: lacks tags of the checkpoint: {', '.join(missing)}; name the data set it was trained on "
-            "with --data"
-        )
-    return dataset.labels[:, [dataset.tags.index(tag) for tag in tags]]
-
-
-def _by_unheard_artists(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    heard = {dataset.artists[row] for row in dataset.rows("train")}
-    return np.array([dataset.artists[row] not in heard for row in rows])
-
-
-def write_json(path: Path, evaluation: Evaluation) -> None:
-    """Write all scores as JSON."""
-    with written_whole(path) as beside:
-        beside.write_text(json.dumps(evaluation.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _scores_of(predictions: Predictions, chosen: NDArray[np.bool_]) -> TagScores | None:
+    return score_tags(predictions.labels[chosen], predictions.probabilities[chosen]) if chosen.any() else None
 
 
 def write_csv(path: Path, evaluation: Evaluation) -> None:
@@ -145,5 +211,45 @@ def write_csv(path: Path, evaluation: Evaluation) -> None:
     writer = csv.DictWriter(text, ["tag", "auc", "average_precision", "positives"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(evaluation.as_dict()["tags"])
-    with written_whole(path) as beside:
-        beside.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write an uncompressed .npz file with an array per attribute of `Predictions`."""
+    with written_whole(path) as beside, beside.open("wb") as file:
+        np.savez(
+            file,
+            probabilities=predictions.probabilities,
+            labels=predictions.labels,
+            ids=predictions.ids,
+            artists=np.array(predictions.artists, dtype=np.str_),
+            tags=np.array(predictions.tags, dtype=np.str_),
+        )
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("it is compressed")  # and might take any memory
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("probabilities", "labels", "ids", "artists", "tags")}
+        probabilities, labels, ids, artists, tags = arrays.values()
+        kinds = [array.dtype.kind for array in arrays.values()]
+        if kinds != ["f", "u", "i", "U", "U"] or probabilities.dtype != np.float32 or labels.dtype != np.uint8:
+            raise ValueError("an array is of another type")
+        shape = (len(ids), len(tags))
+        if not probabilities.shape == labels.shape == shape or artists.shape != ids.shape:
+            raise ValueError("the arrays' shapes differ")
+        if labels.max(initial=0) > 1 or not np.isfinite(probabilities).all():
+            raise ValueError("labels must be 0 or 1, probabilities finite")
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: no predictions that evaluate.py --predictions wrote ({error})") from error
+    return Predictions(probabilities, labels, ids, artists.tolist(), tags.tolist())

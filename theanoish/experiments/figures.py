@@ -1,5 +1,7 @@
 """The paper's figures, as PNG and PDF: the architecture, and the filters that a strided convolution has learned."""
 
+import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +14,23 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from theanoish.experiments.filters import dominant_frequencies, low_passed, spectra
+from theanoish.data.dataset import Dataset
+from theanoish.errors import InputError
+from theanoish.experiments.filters import (
+    LOW_PASS,
+    describe,
+    dominant_frequencies,
+    frequencies,
+    is_at_zero,
+    low_passed,
+    mean_spectrum,
+    spectra,
+)
 from theanoish.files import written_whole
-from theanoish.model.network import Network
-from theanoish.settings import SAMPLE_RATE, WINDOW_SAMPLES, Settings
+from theanoish.model.network import POOL, WIDTH, Network
+from theanoish.representation import SAMPLE_RATE
+from theanoish.settings import Settings
+from theanoish.training.run import load_network
 
 Array = NDArray[np.float64]
 
@@ -32,88 +47,180 @@ _STYLE: Any = {
 }
 
 
+def make_figures(
+    checkpoint: Path, folder: Path, data: Path | None = None, log_frequency: bool = False, with_initial: bool = False
+) -> tuple[list[str], dict[str, Any]]:
+    """Draw those of Figs. 1 to 4 that a checkpoint's network has, and write the numbers behind them.
+
+    Parameters
+    ----------
+    checkpoint : Path
+    folder : Path
+        For the pictures and ``filters.json``; is made if it is missing.
+    data : Path, optional
+        The data set that the network was trained on, if it has been moved.
+    log_frequency, with_initial : bool
+        Fig. 2 with a logarithmic axis, and with the filters before training beside.
+
+    Returns
+    -------
+    list of str
+        Names of the figures' files, without their endings.
+    dict
+        What ``filters.json`` holds: whose filters they are, and what `describe` says; empty without filters.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint cannot be used, or `data` is not what it was trained on.
+    """
+    saved, network = load_network(checkpoint)
+    settings, trained_on = network.settings, Path(saved["data"]["path"])
+    caption = f"{settings.name}, seed {settings.seed}, {trained_on.name}, update {saved['update']:,}"
+    draw_architectures(folder, [settings], len(saved["tags"]))
+    if settings.frontend == "mel":
+        return ["figure1"], {}
+    learned = network.values()["strided/filters"].astype(np.float64)
+    initial = initial_filters(checkpoint.parent, settings)
+    decibels, missing = _mean_spectrum(saved, settings, data)
+    numbers = {
+        "network": settings.name,
+        "seed": settings.seed,
+        "update": saved["update"],
+        "data": saved["data"],
+        "coloured_noise_left_out": missing,
+        **describe(learned, initial, settings.pool_size, decibels),
+    }
+    with written_whole(folder / "filters.json") as beside:
+        beside.write_text(json.dumps(numbers, indent=2) + "\n")
+    panels = {"before training": initial, "after training": learned} if with_initial else {"": learned}
+    draw_spectra(folder, panels, caption, log_frequency)
+    draw_waveforms(folder, learned, caption)
+    if settings.pool_size == 1:
+        return ["figure1", "figure2", "figure3"], numbers
+    draw_pools(folder, learned, settings.pool_size, caption)
+    return ["figure1", "figure2", "figure3", "figure4"], numbers
+
+
+def initial_filters(run: Path, settings: Settings) -> Array:
+    """The filters that training started from, (filters, length): stored in the run's folder, or drawn by the seed."""
+    stored = run / "initial_filters.npy"
+    drawn = Network(settings, tags=1).values()["strided/filters"].astype(np.float64)
+    if not stored.exists():
+        return drawn
+    try:
+        filters = np.load(stored, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{stored}: no array of filters ({error}); remove it or train again") from error
+    if filters.shape != drawn.shape or filters.dtype.kind != "f":
+        raise InputError(
+            f"{stored}: not {drawn.shape[0]} filters of {drawn.shape[1]} samples; remove it or train again"
+        )
+    return np.asarray(filters, np.float64)
+
+
+def _mean_spectrum(saved: dict[str, Any], settings: Settings, data: Path | None) -> tuple[Array | None, str | None]:
+    """Mean spectrum of the training data, or why there is none: only a data set that the user named must be there."""
+    try:
+        dataset = Dataset(data or Path(saved["data"]["path"]))
+        if dataset.fingerprint() != saved["data"]["fingerprint"]:
+            raise InputError(f"{dataset.path}: clips or labels are not those that the network was trained on")
+        return mean_spectrum(dataset, settings), None
+    except InputError as error:
+        if data is not None:
+            raise
+        return None, str(error)
+
+
 @contextmanager
-def _figure(folder: Path, name: str, width: float, height: float) -> Iterator[Figure]:
-    """A figure to draw on, in inches, which is then written as PNG and PDF."""
+def _figure(folder: Path, name: str, width: float, height: float, caption: str = "") -> Iterator[Figure]:
+    """A figure to draw on, in inches, which is then written as PNG and PDF, the caption below."""
+    folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
+        lines = [wrapped for line in caption.splitlines() for wrapped in textwrap.wrap(line, int(24 * width))]
+        figure.supxlabel("\n".join(lines), fontsize=5.5, color="0.3")
         for kind in ("png", "pdf"):
             with written_whole(folder / f"{name}.{kind}") as beside:
                 figure.savefig(beside, format=kind, dpi=300)
 
 
-def draw_filters(folder: Path, settings: Settings, filters: Array) -> list[str]:
-    """Draw those of Figs. 2 to 4 that a network with a strided convolution has.
+def draw_spectra(folder: Path, panels: dict[str, Array], caption: str = "", log_frequency: bool = False) -> None:
+    """Fig. 2: normalised magnitude spectra, one per vertical line, ordered by dominant frequency; white is 0.
 
     Parameters
     ----------
     folder : Path
-        Which must exist.
-    settings : Settings
-    filters : float array (filters, length)
-
-    Returns
-    -------
-    list of str
-        Names of the files, without their endings.
+    panels : dict of str to float array (filters, length)
+        Drawn side by side, with their names as titles.
+    caption : str
+    log_frequency : bool
+        Whether the frequency axis is logarithmic; then it begins where a filter holds one period.
     """
-    draw_spectra(folder, filters)
-    draw_waveforms(folder, filters)
-    if settings.pooling == "none":
-        return ["figure2", "figure3"]
-    draw_pools(folder, filters, settings.pool_size)
-    return ["figure2", "figure3", "figure4"]
+    with _figure(folder, "figure2", _COLUMN * len(panels), 0.8 * _COLUMN, caption) as figure:
+        grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+        for axes, (title, filters) in zip(grid, panels.items(), strict=True):
+            lowest = SAMPLE_RATE / filters.shape[1]
+            edges = np.geomspace(lowest, 8000, 401) if log_frequency else np.linspace(0, 8000, 401)
+            ordered = spectra(filters)[np.argsort(dominant_frequencies(filters), kind="stable")]
+            image = _averaged(ordered, frequencies(filters.shape[1]), edges)
+            mesh = axes.pcolormesh(
+                np.arange(len(filters) + 1), edges, image.T, cmap="gray_r", vmin=0, vmax=1, rasterized=True
+            )
+            axes.set(title=title, xlabel="filter, by dominant frequency")
+            if log_frequency:
+                ticks = [20, 50, 100, 200, 500, 1000, 2000, 4000, 8000]
+                axes.set(yscale="log", yticks=[tick for tick in ticks if tick >= lowest])
+                axes.yaxis.set_major_formatter("{x:.0f}")
+                axes.minorticks_off()
+        grid[0].set_ylabel("frequency (Hz)")
+        figure.colorbar(mesh, ax=grid, label="normalised magnitude", aspect=40, pad=0.02)
 
 
-def draw_spectra(folder: Path, filters: Array) -> None:
-    """Fig. 2: normalised magnitude spectra, one a vertical line, ordered by dominant frequency; white is 0."""
-    order = np.argsort(dominant_frequencies(filters), kind="stable")
-    with _figure(folder, "figure2", _COLUMN, 0.75 * _COLUMN) as figure:
-        axes = figure.add_subplot()
-        axes.imshow(
-            spectra(filters)[order].T,
-            origin="lower",
-            aspect="auto",
-            cmap="gray_r",
-            extent=(0, len(filters), 0, SAMPLE_RATE / 2),
-            interpolation="antialiased",
-            vmin=0,
-            vmax=1,
-        )
-        axes.set(xlabel="filter, by dominant frequency", ylabel="frequency (Hz)")
+def _averaged(values: Array, positions: Array, edges: Array) -> Array:
+    """Rows of values at evenly spaced positions, averaged between neighbouring edges, (rows, edges - 1)."""
+    width = positions[1] - positions[0]
+    bounds = np.append(positions - width / 2, positions[-1] + width / 2)
+    sums = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1) * width
+    return np.stack([np.diff(np.interp(edges, bounds, row)) for row in sums]) / np.diff(edges)
 
 
-def draw_waveforms(folder: Path, filters: Array, rows: int = 8, columns: int = 3) -> None:
+def draw_waveforms(folder: Path, filters: Array, caption: str = "", rows: int = 8, columns: int = 3) -> None:
     """Fig. 3: some filters as waveforms, evenly chosen in the order of dominant frequency, column by column."""
-    dominant = dominant_frequencies(filters)
-    order = np.argsort(dominant, kind="stable")
+    order = np.argsort(dominant_frequencies(filters), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, rows * columns).round().astype(int)]
-    with _figure(folder, "figure3", _COLUMN, 1.1 * _COLUMN) as figure:
-        grid = figure.subplots(rows, columns)
-        for axes, number in zip(grid.T.ravel(), chosen, strict=True):
-            _draw_waveform(axes, filters[number])
-            axes.set_title(f"{dominant[number]:.0f} Hz", fontsize=5, pad=1)
+    _draw_grid(folder, "figure3", filters, chosen.reshape(columns, rows).T, caption)
 
 
-def draw_pools(folder: Path, filters: Array, pool_size: int, rows: int = 8) -> None:
-    """Fig. 4: some pools, one a row, low-pass filtered; evenly chosen from all in the order of dominant frequency."""
+def draw_pools(folder: Path, filters: Array, pool_size: int, caption: str = "", rows: int = 8) -> None:
+    """Fig. 4: some pools, one per row, low-passed; evenly chosen from all in the order of dominant frequency."""
     smooth = low_passed(filters)
-    pools = smooth.reshape(-1, pool_size, smooth.shape[1])
-    power = (np.abs(np.fft.rfft(pools)) ** 2).mean(axis=1)  # (pools, bins)
+    numbers = np.arange(len(filters)).reshape(-1, pool_size)
+    power = (np.abs(np.fft.rfft(smooth)) ** 2)[numbers].mean(axis=1)  # (pools, bins)
     order = np.argsort(power.argmax(axis=1), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, rows).round().astype(int)]
-    with _figure(folder, "figure4", _COLUMN, 1.1 * _COLUMN) as figure:
-        grid = figure.subplots(rows, pool_size, squeeze=False)
-        for line, pool in zip(grid, pools[chosen], strict=True):
-            for axes, waveform in zip(line, pool, strict=True):
-                _draw_waveform(axes, waveform)
+    caption = f"each row is a pool, low-passed at {LOW_PASS:.0f} Hz; frequencies of what remains\n{caption}"
+    _draw_grid(folder, "figure4", smooth, numbers[chosen], caption)
 
 
-def _draw_waveform(axes: Axes, waveform: Array) -> None:
-    axes.plot(waveform, color="black", linewidth=0.4)
-    largest = np.abs(waveform).max() or 1.0
-    axes.set(xlim=(0, len(waveform) - 1), ylim=(-1.1 * largest, 1.1 * largest), xticks=[], yticks=[])
+def _draw_grid(folder: Path, name: str, filters: Array, numbers: NDArray[np.int64], caption: str) -> None:
+    """Draw the filters `numbers` (rows, columns), each scaled to its own maximum."""
+    dominant = dominant_frequencies(filters)
+    dominant[is_at_zero(filters)] = 0
+    caption = f"filters by number and dominant frequency, each scaled to its largest value\n{caption}"
+    with _figure(folder, name, _COLUMN, 1.35 * _COLUMN, caption) as figure:
+        grid = figure.subplots(*numbers.shape, squeeze=False, sharex=True)
+        for axes, number in zip(grid.ravel(), numbers.ravel(), strict=True):
+            waveform = filters[number]
+            axes.plot(1000 * np.arange(len(waveform)) / SAMPLE_RATE, waveform, color="black", linewidth=0.4)
+            largest = np.abs(waveform).max() or 1.0
+            axes.set(ylim=(-1.1 * largest, 1.1 * largest), yticks=[])
+            axes.set_title(f"no. {number}, {dominant[number]:.0f} Hz", fontsize=5.5, pad=2)
+            axes.margins(x=0)
+            axes.tick_params(axis="x", bottom=axes in grid[-1], labelsize=6)
+        for axes in grid[-1]:
+            axes.set_xlabel("time (ms)", fontsize=6)
 
 
 def architecture(settings: Settings, tags: int) -> list[tuple[str, str, str]]:
@@ -125,36 +232,22 @@ def architecture(settings: Settings, tags: int) -> list[tuple[str, str, str]]:
         Name; its filter or pooling size (↔), stride and number of units (#), as Fig. 1 gives them; shape of its output
         for one window, as time by channels.
     """
-    network = Network(settings, tags)
-    layers = [*_front_end(network)]
-    for number in (1, 2):
-        convolution, pool = getattr(network, f"convolution{number}"), getattr(network, f"pool{number}")
-        sizes = f"↔ {convolution.width}  # {convolution.n_filters}"
-        layers.append(("convolution", sizes, _shape(convolution.output_shape)))
-        layers.append(("max-pooling", f"↔ {pool.size}", _shape(pool.output_shape)))
-    for layer in (network.hidden, network.output):
-        units = layer.weights.type.shape[1]
-        layers.append(("dense", f"# {units}", str(units)))
+    span = f"{settings.length}  stride {settings.stride}"
+    texts = {
+        "input": ("raw audio", "") if settings.frontend == "raw" else ("mel spectrogram", f"window {span}"),
+        "strided": ("strided convolution", f"↔ {span}  #"),
+        "pooling": (f"{settings.pooling.replace('l2', 'L2')} feature pooling", f"pools of {settings.pool_size}"),
+        "convolution": ("convolution", f"↔ {WIDTH}  #"),
+        "pool": ("max-pooling", f"↔ {POOL}"),
+        "hidden": ("dense", "#"),
+        "output": ("dense", "#"),
+    }
+    layers = []
+    for layer, shape in Network(settings, tags).shapes.items():
+        name, size = texts[layer.rstrip("12")]
+        size = f"{size} {shape[-1]}" if size.endswith("#") else size
+        layers.append((name, size, " \N{MULTIPLICATION SIGN} ".join(map(str, shape))))
     return layers
-
-
-def _front_end(network: Network) -> Iterator[tuple[str, str, str]]:
-    settings = network.settings
-    if settings.frontend == "mel":
-        shape = (network.convolution1.time, network.convolution1.channels)
-        yield "mel spectrogram", f"window {settings.length}  stride {settings.stride}", _shape(shape)
-        return
-    strided = network.strided
-    yield "raw audio", "", _shape((WINDOW_SAMPLES, 1))
-    sizes = f"↔ {strided.length}  stride {strided.stride}  # {strided.output_shape[1]}"
-    yield "strided convolution", sizes, _shape(strided.output_shape)
-    if settings.pooling != "none":
-        shape = (network.convolution1.time, network.convolution1.channels)
-        yield f"{settings.pooling.replace('l2', 'L2')} feature pooling", f"pools of {settings.pool_size}", _shape(shape)
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " \N{MULTIPLICATION SIGN} ".join(map(str, shape))
 
 
 def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> None:
@@ -169,7 +262,8 @@ def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> Non
     """
     columns = [architecture(settings, tags) for settings in variants]
     highest = max(map(len, columns))
-    with _figure(folder, "figure1", 1.7 * len(columns), 0.4 * highest + 0.2) as figure:
+    caption = "↔ size of filters or pools, # units; at the arrows: time \N{MULTIPLICATION SIGN} channels"
+    with _figure(folder, "figure1", 1.7 * len(columns), 0.4 * highest + 0.4, caption) as figure:
         axes = figure.add_subplot()
         axes.set(xlim=(0, len(columns)), ylim=(-0.5, highest))
         axes.axis("off")
@@ -177,22 +271,16 @@ def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> Non
             lowest = highest - len(layers)  # the layers that all have stand at the same height
             for y, layer in enumerate(layers, start=lowest):
                 _draw_layer(axes, x + 0.5, y, layer)
-            axes.text(x + 0.5, lowest - 0.25, f"({_letter(settings)})", ha="center", va="center", weight="bold")
-
-
-def _letter(settings: Settings) -> str:
-    if settings.frontend == "mel":
-        return "a"
-    return "b" if settings.pooling == "none" else "c"
+            letter = "a" if settings.frontend == "mel" else "b" if settings.pooling == "none" else "c"
+            label = f"({letter}) {settings.name}"
+            size = min(7, 180 / len(label))
+            axes.text(x + 0.5, lowest - 0.25, label, ha="center", va="center", weight="bold", fontsize=size)
 
 
 def _draw_layer(axes: Axes, x: float, y: float, layer: tuple[str, str, str]) -> None:
     name, sizes, shape = layer
-    learned = "#" in sizes
-    box = Rectangle(
-        (x - 0.46, y), 0.92, 0.6, facecolor="0.85" if learned else "white", edgecolor="black", linewidth=0.5
-    )
-    axes.add_patch(box)
+    color = "0.85" if "#" in sizes else "white"  # grey is what learns
+    axes.add_patch(Rectangle((x - 0.46, y), 0.92, 0.6, facecolor=color, edgecolor="black", linewidth=0.5))
     text = f"{name}\n{sizes}" if sizes else name
     axes.text(x, y + 0.29, text, ha="center", va="center", fontsize=6, linespacing=1.2)
     axes.annotate("", (x, y + 1), (x, y + 0.6), arrowprops={"arrowstyle": "-|>", "linewidth": 0.5, "color": "black"})

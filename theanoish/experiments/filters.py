@@ -1,51 +1,78 @@
 """What the filters of a trained strided convolution are like, in numbers (section 4.2, Figs. 2 to 4).
 
-Frequencies are in Hz; filters are rows of (filters, length) arrays.
+A number says something only beside what filters without structure reach, so all of them are given for the filters that
+training started from, for white noise, and for coloured noise: noise with the mean spectrum of the training data, which
+is what random sums of pieces of music look like. Frequencies are in Hz; filters are rows of (filters, length) arrays.
 """
 
 from typing import Any
 
 import numpy as np
 import scipy.signal
+import scipy.stats
 from numpy.typing import NDArray
 
-from theanoish.model.network import Network
-from theanoish.settings import SAMPLE_RATE, Settings
+from theanoish.data.dataset import Dataset
+from theanoish.mel_scale import mel_filters
+from theanoish.representation import SAMPLE_RATE
+from theanoish.settings import Settings
 
 Array = NDArray[np.float64]
 
-FFT_LENGTH = 4096  # filters are zero-padded to it, so that a peak is found to about 4 Hz
+BANDS = 32  # on the mel scale: 91 Hz apart below 1000 Hz, wider above
 LOW_PASS = 2000.0  # Hz; the paper does not give the cutoff of its Fig. 4
-_NOISE_FILTERS = 2000
+SEGMENT = 4096  # samples that the mean spectrum is measured on
+_WINDOWS = 500  # of the training split, for the mean spectrum
+_NOISE_FILTERS = _RANDOM_POOLS = 2000
 _PERCENTILE = 99.0
 _LOW = 1000.0  # the paper's Fig. 2 rises almost linearly up to here
 _HIGH = 3500.0  # and few filters lie above
+TITLES = {"spectra": "", "pools": "pools", "pools_low_passed": f"pools, low-passed at {LOW_PASS:.0f} Hz"}
+WORDS = {
+    "filters": "filters",
+    "at_0_hz": "with a peak at 0 Hz, which is no frequency",
+    "above_white_noise": "others, selective: above 99 % of white noise",
+    "bands": f"  bands of these, of {BANDS} on the mel scale",
+    "below_1000": "  with a dominant frequency below 1000 Hz",
+    "rise": "    their rise, Hz per filter",
+    "r_squared": "    R² of a straight line",
+    "above_3500": "  with a dominant frequency above 3500 Hz",
+    "above_coloured_noise": "  above 99 % of coloured noise",
+    "median_peak_energy": "median share of energy at the peak",
+    "pools": "pools",
+    "alike": "alike: above 99 % of random pools",
+    "within": "mean cross-correlation within pools",
+    "random": "mean cross-correlation within random pools",
+}
 
 
-def filters_of(network: Network) -> Array:
-    """The filters of a network's strided convolution, (filters, length); only networks that take raw audio have one."""
-    return network.values()["strided/filters"].astype(np.float64)
+def fft_points(length: int) -> int:
+    """Samples that filters of `length` are zero-padded to, so that a peak is found to 4 Hz."""
+    return max(4096, 1 << (length - 1).bit_length())
 
 
-def initial_filters(settings: Settings) -> Array:
-    """The filters that training with these settings started from, (filters, length)."""
-    return filters_of(Network(settings, tags=1))
-
-
-def frequencies() -> Array:
-    """Frequency of each bin of `spectra`."""
-    return np.arange(FFT_LENGTH // 2 + 1, dtype=np.float64) * (SAMPLE_RATE / FFT_LENGTH)
+def frequencies(length: int) -> Array:
+    """Frequency of each bin of the `spectra` of filters of `length` samples."""
+    return np.asarray(np.fft.rfftfreq(fft_points(length), 1 / SAMPLE_RATE), np.float64)
 
 
 def spectra(filters: Array) -> Array:
     """Magnitude spectra, each normalised to a maximum of 1: (filters, bins)."""
-    magnitudes = np.abs(np.fft.rfft(filters, FFT_LENGTH))
+    magnitudes = np.abs(np.fft.rfft(filters, fft_points(filters.shape[1])))
     return magnitudes / np.maximum(magnitudes.max(axis=1, keepdims=True), np.finfo(float).tiny)
 
 
 def dominant_frequencies(filters: Array) -> Array:
     """Frequency of the largest magnitude of each filter, (filters,)."""
-    return frequencies()[spectra(filters).argmax(axis=1)]
+    return frequencies(filters.shape[1])[spectra(filters).argmax(axis=1)]
+
+
+def is_at_zero(filters: Array) -> NDArray[np.bool_]:
+    """Whether a filter's peak lies at 0 Hz, which is no frequency: it has less than one period, (filters,).
+
+    To there the main lobe of an offset reaches: 31 Hz for 512 samples.
+    """
+    return dominant_frequencies(filters) < SAMPLE_RATE / filters.shape[1]
 
 
 def peak_energy(filters: Array) -> Array:
@@ -55,54 +82,83 @@ def peak_energy(filters: Array) -> Array:
     samples: there a pure tone has about 95 % of its energy, whatever its phase, and white noise hardly any.
     """
     energy = spectra(filters) ** 2
-    width = 2 * SAMPLE_RATE / filters.shape[1]
-    distance = np.abs(frequencies() - dominant_frequencies(filters)[:, None])
-    total = np.maximum(energy.sum(axis=1), np.finfo(float).tiny)
-    return (energy * (distance <= width)).sum(axis=1) / total
+    peaks = frequencies(filters.shape[1])[energy.argmax(axis=1)]
+    around = np.abs(frequencies(filters.shape[1]) - peaks[:, None]) <= 2 * SAMPLE_RATE / filters.shape[1]
+    return (energy * around).sum(axis=1) / np.maximum(energy.sum(axis=1), np.finfo(float).tiny)
 
 
-def selectivity_threshold(length: int) -> float:
-    """Peak energy that one in a hundred filters of white noise exceeds; above it a filter counts as selective."""
-    noise = np.random.default_rng(0).standard_normal((_NOISE_FILTERS, length))
-    return float(np.percentile(np.concatenate([peak_energy(part) for part in np.split(noise, 20)]), _PERCENTILE))
+def mean_spectrum(dataset: Dataset, settings: Settings) -> Array:
+    """Mean power spectrum of the training split, from 500 of its windows (Welch's method).
+
+    Returns
+    -------
+    float array (2049,)
+        In decibels below its largest value, for 0 to 8000 Hz; to a tenth, so that what is stored is what was used.
+    """
+    windows = dataset.windows(settings, dataset.rows("train"))
+    generator = np.random.default_rng(0)
+    clips = np.resize(generator.permutation(len(windows.counts)), _WINDOWS)
+    samples = np.empty((_WINDOWS, *windows.shape), windows.dtype)
+    windows.read(clips, windows.training_offsets(generator.integers(windows.choices[clips])), samples)
+    power = sum(scipy.signal.welch(window, nperseg=SEGMENT, detrend=False)[1] for window in samples)
+    power[[0, -1]] *= 2  # of all others, Welch's method adds up two sides
+    tiny = np.finfo(float).tiny
+    return np.round(10 * np.log10(np.maximum(power, tiny) / max(power.max(), tiny)), 1)
 
 
-def describe_spectra(filters: Array) -> dict[str, Any]:
-    """What Fig. 2 shows, in numbers.
+def noise_filters(length: int, decibels: Array | None = None) -> Array:
+    """2000 filters of Gaussian noise: white, or with the power spectrum that `mean_spectrum` returned."""
+    points = fft_points(length)
+    noise = np.random.default_rng(0).standard_normal((_NOISE_FILTERS, points))
+    if decibels is not None:
+        given = np.linspace(0, SAMPLE_RATE / 2, len(decibels))
+        shape = 10 ** (np.interp(frequencies(length), given, decibels) / 20)
+        noise = np.fft.irfft(np.fft.rfft(noise) * shape, points)
+    return noise[:, :length]
+
+
+def threshold(noise: Array) -> float:
+    """Peak energy that one in a hundred noise filters exceeds; above it a filter counts as selective."""
+    return float(np.percentile(np.concatenate([peak_energy(part) for part in np.array_split(noise, 20)]), _PERCENTILE))
+
+
+def describe_spectra(filters: Array, thresholds: dict[str, float]) -> dict[str, Any]:
+    """What Fig. 2 shows, in numbers of filters.
 
     Parameters
     ----------
     filters : float array (filters, length)
+    thresholds : dict of str to float
+        `threshold` of white noise and, where it is known, of coloured noise.
 
     Returns
     -------
     dict
-        ``selective``: share of filters whose `peak_energy` is above ``selectivity_threshold``, that of noise;
-        ``median_peak_energy``; ``dominant_below_1000``, ``dominant_above_3500``: shares of filters, which are 0.125 and
-        0.5625 where dominant frequencies are spread evenly, as in noise; ``dominant_deciles``: of the dominant
-        frequencies; ``rise_below_1000``: the straight line through those below 1000 Hz in rising order, Hz a filter,
-        and the share of their variance that it explains, None for fewer than three.
+        What `WORDS` names, from "filters" to "median_peak_energy", which is of all of them. ``rise`` and ``r_squared``
+        are those of the straight line through the dominant frequencies below 1000 Hz in rising order, None for fewer
+        than three.
     """
-    dominant = np.sort(dominant_frequencies(filters))
-    energy, threshold = peak_energy(filters), selectivity_threshold(filters.shape[1])
+    length = filters.shape[1]
+    dominant, energy = dominant_frequencies(filters), peak_energy(filters)
+    zero = is_at_zero(filters)
+    selective = {name: ~zero & (energy > least) for name, least in thresholds.items()}
+    tuned = np.sort(dominant[selective["white noise"]])
+    low = tuned[tuned < _LOW]
+    bins = np.searchsorted(frequencies(length), tuned)
+    bands = mel_filters(fft_points(length), BANDS)[:, bins].argmax(axis=0)
+    line = scipy.stats.linregress(np.arange(len(low)), low) if len(low) > 2 and np.ptp(low) else None
     return {
         "filters": len(filters),
-        "selective": float((energy > threshold).mean()),
-        "selectivity_threshold": threshold,
+        "at_0_hz": int(zero.sum()),
+        "above_white_noise": len(tuned),
+        "bands": len(np.unique(bands)),
+        "below_1000": len(low),
+        "rise": float(line.slope) if line else None,
+        "r_squared": float(line.rvalue**2) if line else None,
+        "above_3500": int((tuned > _HIGH).sum()),
+        "above_coloured_noise": int(selective["coloured noise"].sum()) if "coloured noise" in selective else None,
         "median_peak_energy": float(np.median(energy)),
-        "dominant_below_1000": float((dominant < _LOW).mean()),
-        "dominant_above_3500": float((dominant > _HIGH).mean()),
-        "dominant_deciles": [float(value) for value in np.percentile(dominant, range(10, 100, 10))],
-        "rise_below_1000": _straight_line(dominant[dominant < _LOW]),
     }
-
-
-def _straight_line(values: Array) -> dict[str, float] | None:
-    if len(values) < 3 or np.ptp(values) == 0:
-        return None
-    ranks = np.arange(len(values))
-    slope = np.polyfit(ranks, values, 1)[0]
-    return {"hz_a_filter": float(slope), "r_squared": float(np.corrcoef(ranks, values)[0, 1] ** 2)}
 
 
 def low_passed(filters: Array) -> Array:
@@ -114,7 +170,7 @@ def low_passed(filters: Array) -> Array:
 def similarities(filters: Array) -> Array:
     """Largest normalised cross-correlation of each pair of filters over all shifts, (filters, filters).
 
-    It is 1 for filters that are shifted versions of each other, and near 0 for unrelated noise.
+    It is 1 for filters that are shifted versions of each other, and near 0 for unrelated white noise.
     """
     length = filters.shape[1]
     norms = np.linalg.norm(filters, axis=1, keepdims=True)
@@ -122,8 +178,8 @@ def similarities(filters: Array) -> Array:
     return np.stack([np.fft.irfft(one.conj() * transforms, 2 * length).max(axis=1) for one in transforms])
 
 
-def describe_pools(filters: Array, pool_size: int) -> dict[str, float]:
-    """What Fig. 4 shows, in numbers: how alike the filters within a pool are, against pairs from different pools.
+def describe_pools(filters: Array, pool_size: int) -> dict[str, Any]:
+    """What Fig. 4 shows, in numbers: how alike the filters within a pool are, against those of random pools.
 
     Parameters
     ----------
@@ -134,68 +190,66 @@ def describe_pools(filters: Array, pool_size: int) -> dict[str, float]:
     Returns
     -------
     dict
-        Mean `similarities` of all pairs ``within`` a pool and of all pairs ``between`` pools, and the share of pools,
-        ``alike``, whose mean is above that of 95 % of the pairs between pools.
+        What `WORDS` names, from "pools"; a pool's value is the mean of its pairs' `similarities`, and the random pools
+        are made of the same filters.
     """
     values = similarities(filters)
-    pools = np.arange(len(filters)) // pool_size
-    first, second = np.triu_indices(len(filters), 1)
-    same = pools[first] == pools[second]
-    pairs = values[first, second]
-    by_pool = np.bincount(pools[first[same]], pairs[same]) / (pool_size * (pool_size - 1) / 2)
+    pools = np.arange(len(filters)).reshape(-1, pool_size)
+    many = np.tile(np.arange(len(filters)), (_RANDOM_POOLS, 1))
+    shuffled = np.random.default_rng(0).permuted(many, axis=1)[:, :pool_size]
+    first, second = np.triu_indices(pool_size, 1)
+    within, random = (values[which[:, first], which[:, second]].mean(axis=1) for which in (pools, shuffled))
     return {
-        "within": float(pairs[same].mean()),
-        "between": float(pairs[~same].mean()),
-        "alike": float((by_pool > np.percentile(pairs[~same], 95)).mean()),
+        "pools": len(pools),
+        "alike": int((within > np.percentile(random, _PERCENTILE)).sum()),
+        "within": float(within.mean()),
+        "random": float(random.mean()),
     }
 
 
-def describe(settings: Settings, filters: Array) -> dict[str, Any]:
-    """All numbers of a network's filters, beside the same of the filters that its training started from.
+def describe(learned: Array, initial: Array, pool_size: int = 1, decibels: Array | None = None) -> dict[str, Any]:
+    """All numbers of a network's filters, beside those of filters without structure.
 
     Parameters
     ----------
-    settings : Settings
-    filters : float array (filters, length)
+    learned, initial : float array (filters, length)
+        After and before training.
+    pool_size : int
+        Above 1, adjacent filters in a pool.
+    decibels : float array, optional
+        `mean_spectrum` of the training data; without it there is no coloured noise.
 
     Returns
     -------
     dict
-        ``network``, ``seed``; ``spectra`` and, with feature pooling, ``pools`` and ``pools_low_passed``, which is as
-        Fig. 4 shows them: each with ``learned`` and ``initial`` values.
+        ``thresholds`` of noise; `describe_spectra` as ``spectra`` and, with pools, `describe_pools` as ``pools`` and
+        ``pools_low_passed``, which is as Fig. 4 shows them: each by the name of the filters, "learned", "initial",
+        "white noise", "coloured noise"; and the ``mean_spectrum``.
     """
-    both = {"learned": filters, "initial": initial_filters(settings)}
-    values: dict[str, Any] = {"network": settings.name, "seed": settings.seed}
-    values["spectra"] = {name: describe_spectra(which) for name, which in both.items()}
-    if settings.pooling != "none":
-        size = settings.pool_size
-        values["pools"] = {name: describe_pools(which, size) for name, which in both.items()}
-        values["pools_low_passed"] = {name: describe_pools(low_passed(which), size) for name, which in both.items()}
-    return values
+    noises = {"white noise": noise_filters(learned.shape[1])}
+    if decibels is not None:
+        noises["coloured noise"] = noise_filters(learned.shape[1], decibels)
+    thresholds = {name: threshold(noise) for name, noise in noises.items()}
+    groups = {"learned": learned, "initial": initial}
+    groups |= {name: noise[: len(learned)] for name, noise in noises.items()}
+    numbers: dict[str, Any] = {"thresholds": thresholds}
+    numbers["spectra"] = {name: describe_spectra(filters, thresholds) for name, filters in groups.items()}
+    if pool_size > 1:
+        for name, change in (("pools", np.asarray), ("pools_low_passed", low_passed)):
+            numbers[name] = {group: describe_pools(change(filters), pool_size) for group, filters in groups.items()}
+    return {**numbers, "mean_spectrum": None if decibels is None else decibels.tolist()}
 
 
 def as_text(numbers: dict[str, Any]) -> str:
-    """What `describe` returned, for people."""
-    learned, initial = numbers["spectra"]["learned"], numbers["spectra"]["initial"]
-    lines = [
-        f"{numbers['network']}, seed {numbers['seed']}: {learned['filters']} filters (in brackets: before training)"
-    ]
-    for name, words in (
-        ("selective", "frequency-selective"),
-        ("median_peak_energy", "median share of energy at the dominant frequency"),
-        ("dominant_below_1000", "dominant frequency below 1000 Hz"),
-        ("dominant_above_3500", "dominant frequency above 3500 Hz"),
-    ):
-        lines.append(f"  {words}: {learned[name]:.1%} ({initial[name]:.1%})")
-    lines.append(f"  deciles of dominant frequencies: {', '.join(f'{f:.0f}' for f in learned['dominant_deciles'])} Hz")
-    if rise := learned["rise_below_1000"]:
-        lines.append(f"  rise below 1000 Hz: {rise['hz_a_filter']:.1f} Hz a filter, R² {rise['r_squared']:.3f}")
-    for name, words in (("pools", "filters"), ("pools_low_passed", "low-pass filtered filters")):
-        if name in numbers:
-            now, before = numbers[name]["learned"], numbers[name]["initial"]
-            lines.append(
-                f"  largest cross-correlation of {words}: {now['within']:.3f} within pools ({before['within']:.3f}), "
-                f"{now['between']:.3f} between pools ({before['between']:.3f}); "
-                f"{now['alike']:.1%} of the pools are above 95 % of the pairs between pools ({before['alike']:.1%})"
-            )
+    """What `figures.make_figures` returned, as tables for people."""
+    lines = ["{network}, seed {seed}, update {update}".format(**numbers)]
+    for part, title in TITLES.items():
+        if groups := numbers.get(part):
+            lines.append(f"{title:45}" + "".join(f"{name:>16}" for name in groups))
+            for name in groups["learned"]:
+                cells = [group[name] for group in groups.values()]
+                shown = ["-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells]
+                lines.append(f"  {WORDS[name]:43}" + "".join(f"{text:>16}" for text in shown))
+    if reason := numbers["coloured_noise_left_out"]:
+        lines.append(f"no coloured noise: {reason}")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
-"""The paper's experiments and results (section 4, Tables 1 to 3): nothing else knows these numbers."""
+"""The paper's experiments, results and findings (section 4, Tables 1 to 3): nothing else knows these numbers."""
 
+import statistics
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +24,25 @@ class Cell:
     row: tuple[str, ...]
     settings: Settings
     auc: float | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence of the paper as a difference of test AUCs.
+
+    Attributes
+    ----------
+    name : str
+        What is subtracted from what.
+    pairs : tuple of (str, str)
+        Names of networks (`Settings.name`): the first one's AUC minus the second one's; the mean over several pairs.
+    paper : float or None
+        The difference in the paper's tables; None if it gives no number.
+    """
+
+    name: str
+    pairs: tuple[tuple[str, str], ...]
+    paper: float | None
 
 
 _TABLE_1 = (
@@ -68,15 +88,104 @@ FIGURE_1 = (_raw_1024(frontend="mel"), _raw_1024(), _raw_1024(pooling="l2", pool
 FIGURES_2_AND_3 = Settings(frontend="raw", length=512, stride=512)
 FIGURE_4 = FIGURE_1[2]
 TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "dropout": DROPOUT}
+_PAPER_AUCS = {cell.settings.name: cell.auc for cells in TABLES.values() for cell in cells}
+
+
+MAGNATAGATUNE_TAGS = set(
+    [
+        "guitar",
+        "classical",
+        "slow",
+        "techno",
+        "strings",
+        "drums",
+        "electronic",
+        "rock",
+        "fast",
+        "piano",
+        "ambient",
+        "beat",
+        "violin",
+        "vocal",
+        "synth",
+        "female",
+        "indian",
+        "opera",
+        "male",
+        "singing",
+        "vocals",
+        "no vocals",
+        "harpsichord",
+        "loud",
+        "quiet",
+        "flute",
+        "woman",
+        "male vocal",
+        "no vocal",
+        "pop",
+        "soft",
+        "sitar",
+        "solo",
+        "man",
+        "classic",
+        "choir",
+        "voice",
+        "new age",
+        "dance",
+        "male voice",
+        "female vocal",
+        "beats",
+        "harp",
+        "cello",
+        "no voice",
+        "weird",
+        "country",
+        "female voice",
+        "metal",
+        "choral",
+    ]
+)
 
 
 def paper_auc(settings: Settings) -> float | None:
-    """The paper's test AUC for the same network; None where it has none.
+    """The paper's test AUC for the same network; None if it has none.
 
     Training settings, such as the learning rate, which the paper does not give, do not matter.
     """
-    for cells in TABLES.values():
-        for cell in cells:
-            if cell.settings.name == settings.name:
-                return cell.auc
-    return None
+    return _PAPER_AUCS.get(settings.name)
+
+
+def _paper_difference(pairs: tuple[tuple[str, str], ...]) -> float | None:
+    aucs = [(_PAPER_AUCS[first], _PAPER_AUCS[second]) for first, second in pairs]
+    differences = [first - second for first, second in aucs if first is not None and second is not None]
+    return statistics.fmean(differences) if len(differences) == len(pairs) else None
+
+
+# What the paper finds in its tables, from which a replication may differ; the contrasts of a sweep are made of it.
+_FRONT_ENDS = tuple((f"mel_{length}_{stride}", f"raw_{length}_{stride}") for length, stride, _, _ in _TABLE_1)
+_STRIDES = tuple(
+    (f"{frontend}_{length}_{length // 2}", f"{frontend}_{length}_{length}")
+    for length in (1024, 512)
+    for frontend in ("mel", "raw")
+)
+_BESIDE_1024 = {
+    "log(1 + C·x²) - rectifier": "log-square",
+    "log(1 + C·|x|) - rectifier": "log-absolute",
+    "L2 pooling of 2 - none": "l2_2",
+    "L2 pooling of 4 - none": "l2_4",
+    "max-pooling of 2 - none": "max_2",
+    "max-pooling of 4 - none": "max_4",
+}
+FINDINGS = tuple(
+    Finding(name, pairs, _paper_difference(pairs))
+    for name, pairs in (
+        *((f"spectrograms - raw audio, {mel[4:].replace('_', '/')}", ((mel, raw),)) for mel, raw in _FRONT_ENDS),
+        ("spectrograms - raw audio, mean of the five", _FRONT_ENDS),
+        ("256/256 - 1024/1024, spectrograms", (("mel_256_256", "mel_1024_1024"),)),
+        ("256/256 - 1024/1024, raw audio", (("raw_256_256", "raw_1024_1024"),)),
+        ("stride of half a length - of a whole one, mean of four", _STRIDES),
+        *((name, ((f"raw_1024_1024_{end}", "raw_1024_1024"),)) for name, end in _BESIDE_1024.items()),
+        ("dropout - none, spectrograms", (("mel_256_256_dropout", "mel_256_256"),)),
+        ("dropout - none, raw audio", (("raw_256_256_dropout", "raw_256_256"),)),
+    )
+)

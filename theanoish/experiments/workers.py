@@ -1,307 +1,251 @@
-"""Where the cells of a sweep run: in processes of this machine, or as tasks of a Dask cluster.
+"""Running the cells of a sweep: several at once, taken up again if they die, on this machine or on a cluster.
 
-Both ways yield the same events, stop when asked to, and take a cell up again whose process died.
+`Machine` here and `theanoish.experiments.cluster.Cluster` have the same methods, by which `run_cells` deals with both.
 """
 
-import math
-import multiprocessing
 import os
-import queue
+import re
 import subprocess
 import sys
 import time
-import uuid
-from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from pathlib import Path
+from typing import Protocol
 
 from theanoish.errors import InputError
-from theanoish.experiments.cells import Event, Job, Outcome, run_cell
+from theanoish.experiments.cells import SCRIPTS, Job
+from theanoish.experiments.places import Place
+from theanoish.files import lock
 from theanoish.interrupt import StopRequest
 
-_DEATHS_ALLOWED = 3  # of the processes of one cell: then the cell is at fault rather than the machine
-_REPORT_SECONDS = 0.5
-_POLL_SECONDS = 0.2
+DEATHS_ALLOWED = 3  # of the processes of one cell: then the cell is at fault rather than the machine
+DIED = -1  # exit status of a process whose end nobody saw
+STOPPED = 130  # of a script at Ctrl-C or SIGTERM
+_LOOK_SECONDS = 0.2
+_BUSY_SECONDS = 5.0
+_ATTACHED = Path(__file__).with_name("attached.py")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one process of this machine computes.
+class Ending:
+    """How the processes of a cell ended.
 
     Attributes
     ----------
-    core : int or None
-        The one core it is held to. A process to each core does more in all than one process on all cores, and always
-        computing with one thread makes a result independent of how many cells ran beside it.
-    environment : dict
-        Environment variables that tell JAX which GPU to use, and how much of its memory.
+    job : Job
+    status : int
+        Exit status of the last one; negative if it died.
+    line : str
+        The last line they printed.
     """
-
-    core: int | None
-    environment: dict[str, str]
-
-
-def places_here(backend: str, workers: int | None) -> list[Place]:
-    """The places for processes on this machine: its GPUs where the backend has any, its cores otherwise.
-
-    Parameters
-    ----------
-    backend : {"jax", "numba"}
-    workers : int, optional
-        How many; by default one a GPU, or one a core.
-    """
-    gpus = _count_gpus() if backend == "jax" else 0
-    if gpus:
-        return _places_on_gpus(gpus, workers or gpus)
-    cores: list[int | None] = [None] * (os.cpu_count() or 1)
-    if hasattr(os, "sched_getaffinity"):  # macOS cannot hold a process to a core
-        cores = [*sorted(os.sched_getaffinity(0))]
-    return [Place(cores[i % len(cores)], {}) for i in range(workers or len(cores))]
-
-
-def _places_on_gpus(gpus: int, workers: int) -> list[Place]:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(i) for i in range(gpus)]
-    share = f"{0.9 / -(-workers // gpus):.3f}"  # of a GPU's memory, which JAX else reserves for one process
-    return [
-        Place(None, {"CUDA_VISIBLE_DEVICES": names[i % gpus], "XLA_PYTHON_CLIENT_MEM_FRACTION": share})
-        for i in range(workers)
-    ]
-
-
-def _count_gpus() -> int:
-    """GPUs that JAX sees; asked in another process, since JAX would take their memory in this one."""
-    question = "import jax; print(0 if jax.default_backend() == 'cpu' else jax.local_device_count())"
-    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
-    return int(answer.stdout) if answer.returncode == 0 else 0
-
-
-@dataclass
-class _Worker:
-    """A process of this machine that trains one cell."""
 
     job: Job
-    place: Place
-    process: Any
-    pipe: Connection
-    outcome: Outcome | None = None
+    status: int
+    line: str
 
 
-def run_here(jobs: list[Job], places: list[Place], stop: StopRequest) -> Iterator[Event]:
-    """Run cells in processes of this machine, one process a cell, so that nothing is left of it afterwards.
+@dataclass(frozen=True)
+class Event:
+    """What is heard of a sweep.
+
+    Attributes
+    ----------
+    job : Job or None
+        The cell it is about.
+    state : {"finished", "failed", "stopped", "died", "busy", "waiting"}
+        "stopped" as it was asked to, its state on disk; "died" and taken up again; "busy" in another process, which is
+        waited for; "waiting" for workers.
+    reason : str
+    """
+
+    job: Job | None
+    state: str
+    reason: str = ""
+
+
+class Workers(Protocol):
+    """Where cells run."""
+
+    def look(self) -> list[str]:
+        """What there is to say about the workers; raises OSError if they are lost for good."""
+
+    def room(self) -> bool:
+        """Whether another cell can start."""
+
+    def start(self, job: Job) -> None:
+        """Start a cell."""
+
+    def ended(self) -> Iterator[Ending]:
+        """The cells that have ended since it was last asked."""
+
+    def stop(self) -> None:
+        """Ask all cells to save their state and end."""
+
+
+def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Iterator[list[Event]]:
+    """Run cells until each is finished or has failed.
 
     Parameters
     ----------
-    jobs : list of Job
-    places : list of Place
-        As many cells run at once.
+    jobs : sequence of Job
+    workers : Machine or Cluster
     stop : StopRequest
         Once requested, running cells save their state and stop, and no others begin.
 
     Yields
     ------
-    Event
+    list of Event
+        What has happened, several times a second; often nothing.
     """
-    waiting, free = deque(jobs), deque(places)
-    running: dict[Connection, _Worker] = {}
+    waiting, running = list(jobs), dict[Job, ExitStack]()
     deaths: Counter[Job] = Counter()
-    asked = False
+    not_before: dict[Job, float] = {}  # of cells that are busy
     try:
         while waiting or running:
-            if stop.requested and not asked:
-                asked = True
+            if stop.requested:
                 waiting.clear()
-                _ask_to_stop(running)
-            while waiting and free:
-                worker = _start(waiting.popleft(), free.popleft())
-                running[worker.pipe] = worker
-            for pipe in wait(list(running), _POLL_SECONDS):
-                worker = running[pipe]  # type: ignore[index]
-                try:
-                    message = worker.pipe.recv()
-                except (EOFError, ConnectionError):
-                    del running[worker.pipe]
-                    free.appendleft(worker.place)
-                    yield from _ended(worker, waiting, deaths, stop)
-                    continue
-                if isinstance(message, Outcome):
-                    worker.outcome = message
-                else:
-                    yield Event(worker.job, update=message)
+                workers.stop()
+            events = [Event(None, "waiting", text) for text in workers.look()]
+            for job in [job for job in waiting if not_before.get(job, 0.0) < time.monotonic()]:
+                if not workers.room():
+                    break
+                waiting.remove(job)
+                events += _start(job, workers, running)
+            for ending in workers.ended():
+                running.pop(ending.job).close()
+                events.append(_event_of(ending, stop, deaths))
+            for event in list(events):
+                if event.job and event.state in ("died", "busy"):
+                    waiting.insert(0, event.job)
+                if event.job and event.state == "busy":
+                    if event.job in not_before:  # said once
+                        events.remove(event)
+                    not_before[event.job] = time.monotonic() + _BUSY_SECONDS
+            yield events
+            time.sleep(_LOOK_SECONDS)
+    except OSError as error:
+        yield [Event(job, "failed", str(error)) for job in [*running, *waiting]]
     finally:
-        _ask_to_stop(running)  # where the consumer gives up, as at a second Ctrl-C
-        for worker in running.values():
-            worker.pipe.close()
+        workers.stop()  # if the consumer gives up
 
 
-def _ask_to_stop(running: dict[Connection, _Worker]) -> None:
-    for pipe in running:
-        with suppress(OSError):  # it may have ended by itself
-            pipe.send("stop")
-
-
-def _ended(worker: _Worker, waiting: deque[Job], deaths: Counter[Job], stop: StopRequest) -> Iterator[Event]:
-    worker.process.join()
-    worker.pipe.close()
-    job, outcome = worker.job, worker.outcome
-    alone = outcome is not None and outcome.state == "stopped" and not stop.requested  # by a signal to it alone
-    if outcome is not None and not alone:
-        yield Event(job, outcome=outcome)
-        return
-    deaths[job] += 1
-    if stop.requested:
-        yield Event(job, outcome=Outcome("stopped"))
-    elif deaths[job] == _DEATHS_ALLOWED:
-        reason = f"its process died {_DEATHS_ALLOWED} times, the last time with exit status {worker.process.exitcode}"
-        yield Event(job, outcome=Outcome("failed", reason))
-    else:
-        waiting.appendleft(job)
-        yield Event(job, died=True)
-
-
-def _start(job: Job, place: Place) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(job, place.environment, theirs))
-    with _held_to(place.core):  # inherited, so that libraries count one core when they are loaded
-        process.start()
-    theirs.close()  # the process now has the only copy, whose end tells of its death
-    return _Worker(job, place, process, ours)
-
-
-@contextmanager
-def _held_to(core: int | None) -> Iterator[None]:
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+def _start(job: Job, workers: Workers, running: dict[Job, ExitStack]) -> list[Event]:
+    """Start a cell and keep other sweeps from it; what is to be said if it does not start."""
+    busy = f"{job.folder}: another sweep has this cell"
     try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            held.enter_context(lock(job.folder / "sweep.lock", busy))
+            if job.finished:  # the other sweep has finished it
+                return [Event(job, "finished")]
+            workers.start(job)
+            running[job] = held.pop_all()
+            return []
+    except (InputError, OSError) as error:  # such as a full disk
+        return [Event(job, "busy" if str(error) == busy else "failed", str(error))]
 
 
-def _work(job: Job, environment: dict[str, str], pipe: Connection) -> None:
-    """Train one cell in a process of its own."""
-    os.environ.update(environment)
-    last = -math.inf
-
-    def report(update: int) -> None:
-        nonlocal last
-        if pipe.poll():  # asked to stop, or the other end is gone with its process
-            stop.requested = True
-        if time.monotonic() - last > _REPORT_SECONDS:
-            last = time.monotonic()
-            with suppress(OSError):
-                pipe.send(update)
-
-    with StopRequest() as stop:
-        outcome = run_cell(job, stop, report)
-        with suppress(OSError):
-            pipe.send(outcome)
+def _event_of(ending: Ending, stop: StopRequest, deaths: Counter[Job]) -> Event:
+    job, status = ending.job, ending.status
+    if status == 0:
+        unread = "left no test.json and test.npz that can be read"
+        return Event(job, "finished") if job.finished else Event(job, "failed", unread)
+    if status == 2 and "another process" in ending.line:  # such as a train.py that someone has started by hand
+        return Event(job, "busy")
+    if status in (1, 2):
+        return Event(job, "failed", re.sub(r"^\w+\.py: error: ", "", ending.line))
+    if stop.requested:
+        return Event(job, "stopped")
+    deaths[job] += 1
+    reason = f"exit status {status}"
+    if deaths[job] == DEATHS_ALLOWED:
+        return Event(job, "failed", f"its process died {DEATHS_ALLOWED} times, the last time with {reason}")
+    return Event(job, "died", reason)
 
 
-def run_on_cluster(jobs: list[Job], address: str, stop: StopRequest) -> Iterator[Event]:
-    """Run cells as tasks of an existing Dask cluster, whose workers see the same files under the same paths.
+class Attempt:
+    """The scripts of a cell, one after the other as long as they succeed, each in a process that ends with this one.
 
     Parameters
     ----------
-    jobs : list of Job
-    address : str
-        Of the scheduler, such as ``tcp://host:8786``.
-    stop : StopRequest
-        Once requested, running cells save their state and stop, and no others begin.
-
-    Yields
-    ------
-    Event
-
-    Raises
-    ------
-    InputError
-        Where dask.distributed is not installed or no scheduler answers.
+    commands : sequence of list of str
+        Names and arguments of this project's scripts.
+    log : Path
+        What they print is appended to it; its folder, the run's, is made if it is missing.
+    place : Place
     """
-    client = _connect(address)
-    from distributed import Event as Flag
 
-    sweep = f"theanoish-{uuid.uuid4().hex}"
-    messages: queue.SimpleQueue[tuple[int, int | None]] = queue.SimpleQueue()
-    with client:
-        asked = Flag(sweep, client=client)
-        client.subscribe_topic(sweep, lambda event: messages.put(event[1]))
-        futures = {
-            client.submit(_work_as_task, job, number, sweep, key=f"{sweep}-{number}", priority=-number): job
-            for number, job in enumerate(jobs)
-        }
-        begun: set[Job] = set()
-        while futures:
-            if stop.requested and not asked.is_set():
-                asked.set()
-                _withdraw(futures, begun)
-            for number, update in _received(messages):
-                begun.add(jobs[number])
-                yield Event(jobs[number], update=update)
-            for future in [future for future in futures if future.done()]:
-                yield Event(futures.pop(future), outcome=_outcome_of(future))
+    def __init__(self, commands: Sequence[Sequence[str]], log: Path, place: Place) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._commands, self._log, self._place = list(commands), log, place
+        self._log_start = log.stat().st_size if log.exists() else 0
+        self._asked = False
+        self._process = self._next()
 
+    def _next(self) -> subprocess.Popen[bytes]:
+        script, *arguments = self._commands.pop(0)
+        core = "any" if self._place.core is None else str(self._place.core)
+        command = [sys.executable, "-P", str(_ATTACHED), core, str(SCRIPTS / script), *arguments]
+        environment = os.environ | self._place.environment
+        with self._log.open("ab") as log:
+            # in a session of its own, since Ctrl-C shall reach it once, through `stop`
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
 
-def _connect(address: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError("--scheduler needs Dask; install it with: pip install 'theanoish[cluster]'") from error
-    try:
-        return Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({error})") from error
+    def poll(self) -> int | None:
+        """The exit status, once a script has failed or all are done; None before."""
+        status = self._process.poll()
+        if status is not None:
+            self._process.stdin.close()  # type: ignore[union-attr]
+        if status == 0 and self._commands:
+            if self._asked:
+                return STOPPED
+            self._process = self._next()
+            return None
+        return status
 
+    def stop(self) -> None:
+        """Have the script that runs save its state and end, as at SIGTERM."""
+        self._asked = True
+        self._process.stdin.close()  # type: ignore[union-attr]
 
-def _withdraw(futures: dict[Any, Job], begun: set[Job]) -> None:
-    """Take back the tasks that no worker has begun."""
-    for future, job in list(futures.items()):
-        if job not in begun:
-            future.cancel()
-            del futures[future]
-
-
-def _received(messages: "queue.SimpleQueue[Any]") -> Iterator[Any]:
-    """The messages that have come; waits a moment where there is none."""
-    with suppress(queue.Empty):
-        yield messages.get(timeout=_POLL_SECONDS)
-        while True:
-            yield messages.get_nowait()
+    def last_line(self) -> str:
+        """The last line that was printed; empty if there is none."""
+        with suppress(OSError), self._log.open("rb") as log:
+            log.seek(self._log_start)
+            lines = re.split(r"[\r\n]+", log.read().decode(errors="replace"))
+            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return ""
 
 
-def _outcome_of(future: Any) -> Outcome:
-    if future.status == "finished":
-        return future.result()
-    if future.status == "cancelled":
-        return Outcome("failed", "the cluster's scheduler is gone or has cancelled it")
-    return Outcome("failed", str(future.exception()))  # such as KilledWorker
+class Machine:
+    """This machine, with one cell at each of some places."""
 
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._free = list(places)
+        self._running: dict[Job, tuple[Attempt, Place]] = {}
 
-def _work_as_task(job: Job, number: int, sweep: str) -> Outcome:
-    """Train one cell in a Dask worker, which runs it in a thread, where no signals arrive."""
-    from distributed import Event as Flag
-    from distributed import get_worker
+    def look(self) -> list[str]:
+        return []
 
-    worker, asked, stop = get_worker(), Flag(sweep), StopRequest()
-    last = -math.inf
+    def room(self) -> bool:
+        return bool(self._free)
 
-    def report(update: int | None) -> None:
-        nonlocal last
-        if time.monotonic() - last > _REPORT_SECONDS:
-            last = time.monotonic()
-            try:
-                stop.requested = asked.is_set()
-                worker.log_event(sweep, (number, update))
-            except OSError:  # the scheduler is gone, and with it whoever waits for this cell
-                stop.requested = True
+    def start(self, job: Job) -> None:
+        self._running[job] = Attempt(job.commands(), job.log, self._free[-1]), self._free.pop()
 
-    report(None)
-    last = -math.inf
-    return run_cell(job, stop, report)
+    def ended(self) -> Iterator[Ending]:
+        for job, (attempt, place) in list(self._running.items()):
+            status = attempt.poll()
+            if status is not None:
+                del self._running[job]
+                self._free.append(place)
+                yield Ending(job, status, attempt.last_line())
+
+    def stop(self) -> None:
+        for attempt, _ in self._running.values():
+            attempt.stop()

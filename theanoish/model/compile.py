@@ -1,5 +1,6 @@
 """Compiling symbolic graphs for a backend, many updates a call, and holding data on the device."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +9,12 @@ import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.compile.mode import get_mode
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.variable import TensorVariable
 
+from theanoish.errors import InputError
 from theanoish.model.descent import Updates
 
 BACKENDS = ("jax", "numba")
@@ -26,10 +30,10 @@ pytensor.config.cxx = ""  # neither backend needs a C compiler, so that results 
 
 def compile_function(
     inputs: Sequence[TensorVariable],
-    outputs: TensorVariable,
+    outputs: TensorVariable | Sequence[TensorVariable],
     backend: str,
     updates: Updates | None = None,
-    givens: dict[TensorVariable, TensorVariable] | None = None,
+    givens: dict[Any, Any] | None = None,
 ) -> Any:
     """Compile a graph for "jax" or "numba"; its inputs must then come with the exact dtype and shape.
 
@@ -43,7 +47,15 @@ def compile_function(
         jax.config.update("jax_default_matmul_precision", "float32")  # a GPU's default may be TF32
     # Pulled out of the loop, the conversion of samples would write a whole block of them in single precision first.
     mode = get_mode(backend.upper()).excluding("scan_push_out_seq")
-    return pytensor.function(list(inputs), outputs, updates=updates, givens=givens, mode=mode, trust_input=True)
+    try:
+        return pytensor.function(
+            list(inputs), outputs, updates=updates or {}, givens=givens or {}, mode=mode, trust_input=True
+        )
+    except OSError as error:
+        raise InputError(
+            f"PyTensor cannot write what it compiles ({error.filename}: {error.strerror}); name a folder that can be "
+            "written: PYTENSOR_FLAGS=base_compiledir=FOLDER"
+        ) from error
 
 
 def repeat(
@@ -71,15 +83,17 @@ def repeat(
     updates : dict
         The shared variables after the last update.
     """
+    held = [v for v in graph_inputs([loss, *updates.values()]) if isinstance(v, SharedVariable)]
+    constants = [v for v in dict.fromkeys(held) if v not in updates]
     blocks = [pt.tensor(f"{v.name}_block", shape=(count, *v.type.shape), dtype=v.type.dtype) for v in inputs]
     shared = list(updates)
 
-    def update(*arguments: TensorVariable) -> list[TensorVariable]:
-        replacements = dict(zip([*inputs, *shared], arguments, strict=True))
+    def update(*arguments: TensorVariable) -> list[Any]:
+        replacements = dict(zip([*inputs, *shared, *constants], arguments, strict=True))
         return clone_replace([loss, *updates.values()], replacements)
 
     losses, *histories = pytensor.scan(
-        update, sequences=blocks, outputs_info=[None, *shared], strict=True, return_updates=False
+        update, blocks, outputs_info=[None, *shared], non_sequences=constants, strict=True, return_updates=False
     )
     return blocks, losses, {variable: history[-1] for variable, history in zip(shared, histories, strict=True)}
 
@@ -103,12 +117,29 @@ def copied_to_device(values: NDArray[Any]) -> Any:
 
 def free_device_memory(backend: str) -> int:
     """Bytes that are free on the accelerator the backend computes on; 0 where it computes on the CPU."""
-    if backend != "jax":
-        return 0
-    import jax
-
-    device = jax.devices()[0]
-    if device.platform == "cpu":
+    device = _device(backend)
+    if device is None or device.platform == "cpu":
         return 0
     statistics = device.memory_stats() or {}
     return int(statistics.get("bytes_limit", 0)) - int(statistics.get("bytes_in_use", 0))
+
+
+def device_name(backend: str) -> str:
+    """What the backend computes on, such as "cpu" or "NVIDIA H100"."""
+    device = _device(backend)
+    return "cpu" if device is None else device.device_kind
+
+
+def _device(backend: str) -> Any:
+    """JAX's device; None for another backend, which computes on the CPU."""
+    if backend != "jax":
+        return None
+    import jax
+
+    try:
+        return jax.devices()[0]
+    except (RuntimeError, AssertionError) as error:
+        named = os.environ.get("JAX_PLATFORMS", "")
+        raise InputError(
+            f"JAX_PLATFORMS={named}: JAX finds no such device; install JAX for it, or set JAX_PLATFORMS=cpu"
+        ) from error

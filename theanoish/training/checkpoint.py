@@ -1,49 +1,51 @@
-"""Checkpoints: pickles of plain Python values and NumPy arrays, read without running anything they hold."""
+"""Checkpoints, and the state that a run resumes from: their fields, and files of others that are none.
 
-import pickle
-from collections.abc import Mapping
+Parameters and constants are float32 arrays by name, as `theanoish.model.network.Network.values` gives them.
+"""
+
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from theanoish.errors import InputError
+from theanoish.errors import InputError, naming
 from theanoish.files import written_whole
+from theanoish.model.network import HIDDEN_UNITS, Network
+from theanoish.settings import Settings
+from theanoish.training import plain_pickle
 
 CHECKPOINT, STATE = "theanoish checkpoint", "theanoish state"
-VERSION = 2  # 1 held filters in another layout
-_PROTOCOL = 4  # the last one in which NumPy pickles every array through the three names below
+VERSION = 3  # 2 held no constants of the start, and parameters by other names
 
-# what each kind of file must hold, by name and type
-_CHECKPOINT_FIELDS = {
-    "settings": dict,
-    "tags": list,
-    "parameters": dict,
+# What each kind of file holds: a type, [what each item is], {str: what each value is} or {field: what it is}.
+_COMMON = {
+    "settings": {str: (int, float, str, bool)},
+    "tags": [str],
+    "parameters": {str: np.ndarray},
     "update": int,
-    "validation_auc": float,
-    "history": list,
-    "data": dict,
+    "history": [
+        {
+            "update": int,
+            "loss": float,
+            "validation_auc": float,
+            "silent": {str: float},
+            "best": bool,
+            "time": float,
+        }
+    ],
+    "data": {"path": str, "fingerprint": str},
+    "initial": str,  # the checkpoint whose parameters the run started from, empty if none
     "backend": str,
-    "versions": dict,
+    "versions": {str: str},
 }
-_STATE_FIELDS = {
-    "settings": dict,
-    "tags": list,
-    "parameters": dict,
-    "velocities": dict,
-    "update": int,
-    "history": list,
-    "losses": dict,
-    "data": dict,
-    "backend": str,
-    "versions": dict,
+_FIELDS = {
+    CHECKPOINT: {**_COMMON, "validation_auc": float, "artists": [str]},  # artists of the training split
+    STATE: {**_COMMON, "velocities": {str: np.ndarray}, "losses": {"sum": float, "count": int}},
 }
-_FIELDS = {CHECKPOINT: _CHECKPOINT_FIELDS, STATE: _STATE_FIELDS}
-_DATA_FIELDS = {"path": str, "fingerprint": str}
-_LOSSES_FIELDS = {"sum": float, "count": int}
-_HISTORY_FIELDS = {"update": int, "loss": float, "validation_auc": float, "best": bool, "time": float}
-_ARRAYS = {"parameters", "velocities"}
+_BEGINNING = re.compile(
+    rb"\x80\x04(?:\x95.{8})?\}\x94?\(\x8c\x06format\x94?\x8c.(theanoish [a-z]+)\x94?\x8c\x07version\x94?K(.)", re.DOTALL
+)
 
 
 def save(path: Path, kind: str, values: dict[str, Any]) -> None:
@@ -56,9 +58,9 @@ def save(path: Path, kind: str, values: dict[str, Any]) -> None:
     values : dict
         Exactly the fields of that kind.
     """
-    _check_fields(values, kind)
+    _check(values, _FIELDS[kind], "the file")
     with written_whole(path) as beside:
-        beside.write_bytes(pickle.dumps({"format": kind, "version": VERSION, **values}, protocol=_PROTOCOL))
+        beside.write_bytes(plain_pickle.dump({"format": kind, "version": VERSION, **values}))
 
 
 def load(path: Path, kind: str) -> dict[str, Any]:
@@ -67,92 +69,73 @@ def load(path: Path, kind: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Where the file is missing, cut off, of another kind or version, or holds anything but plain values and arrays.
+        If the file is missing, cut off, of another kind or version, or holds anything but the fields of its kind.
     """
-    try:
-        with path.open("rb") as file:
-            values = _PlainUnpickler(file).load()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise InputError(f"{path}: no {kind}, or a damaged one") from error
-    if not isinstance(values, dict) or values.pop("format", None) != kind:
+    if not path.is_file():
+        raise InputError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    content = path.read_bytes()
+    beginning = _BEGINNING.match(content)
+    if not beginning or beginning[1].decode() != kind:
         raise InputError(f"{path}: not a {kind}")
-    if values.pop("version", None) != VERSION:
-        raise InputError(f"{path}: written by another version of this program, which this one cannot read")
-    for name in _ARRAYS & values.keys():
-        if isinstance(values[name], dict):
-            values[name] = {str(key): getattr(array, "values", None) for key, array in values[name].items()}
+    if (version := beginning[2][0]) != VERSION:
+        raise InputError(
+            f"{path}: a {kind} of version {version}, and this program reads version {VERSION}; "
+            + ("train again" if version < VERSION else "it was written by a later one")
+        )
     try:
-        _check_fields(values, kind)
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path}: damaged {kind}: {error}") from error
+        values = plain_pickle.load(content)
+        del values["format"], values["version"]
+        _check(values, _FIELDS[kind], "the file")
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise InputError(f"{path}: a damaged {kind}, or written by another program ({str(error)[:200]})") from error
     return values
 
 
-def _check_fields(values: dict[str, Any], kind: str) -> None:
-    _check_types(values, _FIELDS[kind])
-    _check_types(values["data"], _DATA_FIELDS)
-    if "losses" in values:
-        _check_types(values["losses"], _LOSSES_FIELDS)
-    for entry in values["history"]:
-        _check_types(entry, _HISTORY_FIELDS)
-    if not all(type(tag) is str for tag in values["tags"]):
-        raise ValueError("field 'tags' holds something else than names")
-    for name in _ARRAYS & values.keys():
-        for array in values[name].values():
-            if not isinstance(array, np.ndarray) or array.dtype != np.float32:
-                raise ValueError(f"field '{name}' holds something else than float32 arrays")
+def load_network(path: Path) -> tuple[dict[str, Any], Network]:
+    """A checkpoint and the network it describes, with its parameters.
 
-
-def _check_types(values: dict[str, Any], expected: Mapping[str, type]) -> None:
-    if values.keys() != expected.keys():
-        raise ValueError(f"fields {', '.join(sorted(map(str, values.keys() ^ expected.keys())))} missing or unknown")
-    for name, type_ in expected.items():
-        if type(values[name]) is not type_:
-            raise ValueError(f"field '{name}' is of type {type(values[name]).__name__}, not {type_.__name__}")
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Admits float32 arrays and no other class or function, so that a file cannot run code.
-
-    Not even NumPy's own: told that an array's bytes are objects, it would take them for addresses.
+    Raises
+    ------
+    InputError
+        If the file is no checkpoint or contradicts itself.
     """
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("numpy", "ndarray"):
-            return None  # only ever an argument of _reconstruct
-        if (module, name) == ("numpy", "dtype"):
-            return _Float32
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return _Array
-        raise InputError(f"holds {module}.{name}, which is neither a plain value nor an array; it was not run")
-
-
-class _Float32:
-    """Takes the place of a pickled dtype."""
-
-    def __init__(self, code: str, align: bool, copy: bool) -> None:
-        if code != "f4":
-            raise InputError("an array in it is not of float32")
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        if state != (3, "<", None, None, None, -1, -1, 0):
-            raise InputError("an array in it is not of float32")
+    saved = load(path, CHECKPOINT)
+    tags, parameters = len(saved["tags"]), saved["parameters"]
+    with naming(path):
+        weights = parameters.get("output/weights")
+        if weights is None or weights.shape != (HIDDEN_UNITS, tags):  # before there is a network of that many
+            raise InputError(f"its output layer is not one of {tags} tags")
+        network = Network(Settings.from_dict(saved["settings"]), tags)
+        network.set_values(parameters)
+    return saved, network
 
 
-class _Array:
-    """Takes the place of a pickled array until its bytes are known."""
+def _check(value: Any, expected: Any, field: str) -> None:
+    """Raise ValueError if `value` is something else than `expected`, one of the forms of `_COMMON`."""
+    if isinstance(expected, list):
+        _check_type(value, (list,), field)
+        for item in value:
+            _check(item, expected[0], f"an item of {field}")
+    elif isinstance(expected, dict):
+        _check_type(value, (dict,), field)
+        if str in expected:
+            expected = dict.fromkeys(value, expected[str])
+        if different := sorted(value.keys() ^ expected.keys()):
+            raise ValueError(f"{field} {'has' if different[0] in value else 'lacks'} {different[0][:30]!r}")
+        for name, inside in expected.items():
+            _check(value[name], inside, f"{name[:30]!r} of {field}")
+    else:
+        _check_type(value, expected if isinstance(expected, tuple) else (expected,), field)
 
-    values: NDArray[np.float32] | None = None
 
-    def __init__(self, kind: None, shape: tuple[int, ...], code: bytes) -> None:
-        pass
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, column_major, data = state
-        if type(dtype) is not _Float32:
-            raise InputError("an array in it is not of float32")
-        self.values = np.frombuffer(data, "<f4").reshape(shape, order="F" if column_major else "C").copy()
+def _check_type(value: Any, types: tuple[type, ...], field: str) -> None:
+    good = type(value) in types
+    if type(value) is int:
+        good = good and abs(value) < 2**63
+    elif type(value) is float:
+        good = good and abs(value) < 3.4e38  # as float32 has; false for NaN
+    elif type(value) is np.ndarray:
+        good = good and value.dtype == np.float32
+    if not good:
+        names = " or ".join("float32 array" if t is np.ndarray else t.__name__ for t in types)
+        raise ValueError(f"{field} is no proper {names}")

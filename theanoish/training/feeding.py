@@ -68,7 +68,7 @@ class ReadAhead:
                 reader.shutdown(cancel_futures=True)
 
     def _read(self, updates: range, buffer: NDArray[Any]) -> list[Any]:
-        clips, offsets = _examples(self._windows, self._settings, updates)
+        clips, offsets = draw_windows(self._windows, self._settings, updates)
         block = buffer[: len(updates)]
         self._windows.read(clips, offsets, block.reshape(-1, *self._windows.shape))
         examples = [block, self._labels[clips].reshape(*block.shape[:2], -1)]
@@ -108,7 +108,7 @@ class Resident:
     def blocks(self, updates: list[range]) -> Iterator[list[NDArray[Any]]]:
         """Clips and offsets of each range of updates, int32 (updates, minibatch)."""
         for block in updates:
-            examples = _examples(self._windows, self._settings, block)
+            examples = draw_windows(self._windows, self._settings, block)
             yield [a.astype(np.int32).reshape(len(block), -1) for a in examples]
 
 
@@ -120,7 +120,8 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
-def _examples(windows: Windows, settings: Settings, updates: range) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def draw_windows(windows: Windows, settings: Settings, updates: range) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Clips and offsets, (examples,), of the windows that some updates see, one minibatch after the other."""
     first, count = updates.start * settings.minibatch, len(updates) * settings.minibatch
-    clips, chosen = draw_examples(windows.choices, settings.seed, first, count)
+    clips, chosen = draw_examples(windows.choices, settings.seed, first, count, settings.minibatch)
     return clips, windows.training_offsets(chosen)

@@ -64,3 +64,23 @@ def score_tags(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) ->
 def _mean(scores: NDArray[np.float64]) -> float:
     defined = scores[~np.isnan(scores)]
     return float(defined.mean()) if len(defined) else float("nan")
+
+
+def chance_error(labels: NDArray[np.uint8]) -> float:
+    """By how much a tag's AUC typically differs from 0.5 if predictions are drawn by chance.
+
+    That is sqrt((n + 1) / (12 · positives · negatives)) for n clips (Mann & Whitney, 1947), here the median over tags.
+
+    Parameters
+    ----------
+    labels : uint8 array (clips, tags)
+
+    Returns
+    -------
+    float
+        Infinity if no tag has both positive and negative clips.
+    """
+    positives = labels.sum(axis=0, dtype=np.float64)
+    pairs = positives * (len(labels) - positives)
+    errors = np.sqrt((len(labels) + 1) / (12 * pairs[pairs > 0]))
+    return float(np.median(errors)) if len(errors) else float("inf")

@@ -1,6 +1,6 @@
 """Tag probabilities of whole clips: the mean over a clip's consecutive windows (section 4.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,8 +34,14 @@ class Predictor:
         variable = network.window_variable(self.windows_a_call)
         self._probabilities = compile_function([variable], network.probabilities(variable), backend)
 
-    def predict_clips(self, windows: Windows) -> NDArray[np.float32]:
+    def predict_clips(self, windows: Windows, report: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
         """Mean probabilities over the consecutive windows of every clip.
+
+        Parameters
+        ----------
+        windows : Windows
+        report : callable, optional
+            Called with the number of windows predicted so far, and of all.
 
         Returns
         -------
@@ -46,7 +52,12 @@ class Predictor:
         numbers = np.concatenate([np.arange(count) for count in counts])
         offsets = windows.consecutive_offsets(numbers)
         batches = self._batches(windows, clips, offsets)
-        probabilities = np.concatenate([self.predict_windows(batch) for batch in batches])
+        predicted = []
+        for batch in batches:
+            predicted.append(self.predict_windows(batch))
+            if report:
+                report(min(len(predicted) * self.windows_a_call, len(clips)), len(clips))
+        probabilities = np.concatenate(predicted)
         first_windows = np.cumsum(counts) - counts
         sums = np.add.reduceat(probabilities[: len(clips)], first_windows, axis=0, dtype=np.float64)
         return (sums / counts[:, None]).astype(np.float32)

@@ -11,9 +11,12 @@ _ORDER, _DROPOUT = 1, 2
 
 
 def draw_examples(
-    choices: NDArray[np.int64], seed: int, first: int, count: int
+    choices: NDArray[np.int64], seed: int, first: int, count: int, minibatch: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw training examples: clips without replacement within an epoch, each with one of its windows.
+
+    An epoch ends with its last whole minibatch, so that no minibatch has a clip twice; the few clips that are left over
+    are others in each epoch.
 
     Parameters
     ----------
@@ -22,15 +25,18 @@ def draw_examples(
     seed : int
     first, count : int
         Number of the first example, counted over the whole training, and how many.
+    minibatch : int
+        If the clips are fewer, an epoch is one pass over them.
 
     Returns
     -------
     clips, windows : int64 arrays (count,)
         Row in `choices`, and which of its windows, 0 to ``choices[row] - 1``.
     """
-    epoch, begin = divmod(first, len(choices))
-    epochs = range(epoch, (first + count - 1) // len(choices) + 1)
-    examples = np.concatenate([_draw_epoch(choices, seed, epoch) for epoch in epochs], axis=1)
+    length = len(choices) // minibatch * minibatch or len(choices)
+    epoch, begin = divmod(first, length)
+    epochs = range(epoch, (first + count - 1) // length + 1)
+    examples = np.concatenate([_draw_epoch(choices, seed, epoch)[:, :length] for epoch in epochs], axis=1)
     clips, windows = examples[:, begin : begin + count]
     return clips, windows
 

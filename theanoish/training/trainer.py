@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset
-from theanoish.errors import InputError
 from theanoish.model.compile import compile_function, free_device_memory, repeat
-from theanoish.model.descent import nesterov, sgd
-from theanoish.model.network import Network
+from theanoish.model.descent import descend, initial_memory
+from theanoish.model.network import Network, set_all, to_file
+from theanoish.model.start import WINDOWS_MEASURED
 from theanoish.settings import Settings
-from theanoish.training.feeding import ReadAhead, Resident
+from theanoish.training.feeding import ReadAhead, Resident, draw_windows
 from theanoish.training.sampling import draw_masks
 
 UPDATES_A_CALL = 50
@@ -46,47 +46,41 @@ class Trainer:
         else:
             self._feed = ReadAhead(windows, labels, settings, to_accelerator=room > 0)
         self.network = Network(settings, len(dataset.tags))
-        self._define_update()
+        self._memory = initial_memory(settings, self.network.parameters)
         self._compiled: dict[int, Any] = {}
+        self._windows, self._labels = windows, labels
 
-    def _define_update(self) -> None:
-        settings, network = self.settings, self.network
-        self._inputs = [network.window_variable(settings.minibatch), network.label_variable(settings.minibatch)]
-        if settings.dropout:
-            self._inputs.append(network.mask_variable(settings.minibatch))
-        self._loss = network.loss(*self._inputs)
-        parameters = network.parameters.values()
-        if settings.momentum:
-            self._updates = nesterov(self._loss, parameters, settings.learning_rate, settings.momentum)
-        else:
-            self._updates = sgd(self._loss, parameters, settings.learning_rate)
-        velocities = [variable for variable in self._updates if variable not in set(parameters)]
-        self._velocities = dict(zip(network.parameters, velocities, strict=False))  # none without momentum
+    def measure_start(self) -> None:
+        """Measure what a new network starts from, on the windows that its first updates will see."""
+        updates = range(-(-WINDOWS_MEASURED // self.settings.minibatch))
+        clips, offsets = draw_windows(self._windows, self.settings, updates)
+        windows = np.empty((WINDOWS_MEASURED, *self._windows.shape), self._windows.dtype)
+        self._windows.read(clips[:WINDOWS_MEASURED], offsets[:WINDOWS_MEASURED], windows)
+        self.network.measure_start(windows, self._labels)
 
-    def velocities(self) -> dict[str, NDArray[np.float32]]:
-        """The velocities of the momentum by the names of their parameters; empty without momentum."""
-        return {name: np.asarray(variable.get_value()) for name, variable in self._velocities.items()}
+    def _compile(self, count: int) -> Any:
+        """All that is compiled to train: `count` updates, as a function from what the feed brings to the losses."""
+        inputs = self.network.training_inputs()
+        loss = self.network.loss(*inputs)
+        updates = descend(self.settings, loss, self.network.parameters, self._memory)
+        blocks, losses, after = repeat(inputs, loss, updates, count)
+        windows, labels, *masks = blocks
+        feed_inputs, givens = self._feed.graph_inputs([windows, labels])
+        return compile_function([*feed_inputs, *masks], losses, self.backend, after, givens)
 
-    def set_velocities(self, values: dict[str, NDArray[np.float32]]) -> None:
-        """Give the velocities the values that `velocities` returned.
+    def memory(self) -> dict[str, NDArray[np.float32]]:
+        """What the update rule remembers, such as velocities, by name and in the layout of files."""
+        return {name: to_file(variable.get_value()) for name, variable in self._memory.items()}
+
+    def set_memory(self, values: dict[str, NDArray[np.float32]]) -> None:
+        """Give the update rule back what `memory` returned.
 
         Raises
         ------
         InputError
-            Where a name or shape is another.
+            If a name, shape or dtype is another.
         """
-        expected = {name: variable.type.shape for name, variable in self._velocities.items()}
-        if {name: value.shape for name, value in values.items()} != expected:
-            raise InputError("velocities do not fit the network of these settings")
-        for name, variable in self._velocities.items():
-            variable.set_value(values[name])
-
-    def _function(self, updates: int) -> Any:
-        if updates not in self._compiled:
-            blocks, losses, after = repeat(self._inputs, self._loss, self._updates, updates)
-            inputs, givens = self._feed.graph_inputs(blocks[:2])
-            self._compiled[updates] = compile_function([*inputs, *blocks[2:]], losses, self.backend, after, givens)
-        return self._compiled[updates]
+        set_all(self._memory, values, "velocities")
 
     def run(self, first: int, stop: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Perform the updates `first` to ``stop - 1``.
@@ -98,7 +92,9 @@ class Trainer:
         """
         blocks = [range(i, min(i + UPDATES_A_CALL, stop)) for i in range(first, stop, UPDATES_A_CALL)]
         for block, examples in zip(blocks, self._feed.blocks(blocks), strict=True):
-            losses = np.asarray(self._function(len(block))(*examples, *self._masks(block)))
+            if len(block) not in self._compiled:
+                self._compiled[len(block)] = self._compile(len(block))
+            losses = np.asarray(self._compiled[len(block)](*examples, *self._masks(block)))
             yield block.stop, losses
 
     def _masks(self, updates: range) -> list[NDArray[np.uint8]]:

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Tag songs: python tag.py SONG.mp3 --html song.html, or whole folders of them."""
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from theanoish.command import begin_script
+
+    begin_script()
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from theanoish.command import escaped, run_script, user_path
+from theanoish.errors import InputError
+from theanoish.files import check_writable
+from theanoish.machine import usable_cores
+from theanoish.tagging.songs import WINDOW_SECONDS, Failure, check_hop, find_songs, name_of
+from theanoish.tagging.tables import as_text, csv_file, json_file
+from theanoish.tagging.taggram import Taggram
+
+Add = Callable[[Taggram | Failure], None]
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="folders with all in them")
+    parser.add_argument(
+        "--checkpoint", type=user_path, help="checkpoint.pkl of a run (default: the weights in models/)"
+    )
+    parser.add_argument("--top", type=int, default=5, metavar="N", help="tags to print per song (default: 5)")
+    parser.add_argument(
+        "--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust"
+    )
+    parser.add_argument(
+        "--hop",
+        type=float,
+        default=WINDOW_SECONDS,
+        metavar="SECONDS",
+        help="between two windows (default: 3, a window)",
+    )
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write everything, window by window, as JSON")
+    parser.add_argument("--csv", type=user_path, metavar="FILE", help="write a row per song and a column per tag")
+    parser.add_argument("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
+    parser.add_argument("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
+    parser.epilog = "With several songs, --picture and --html name folders."
+    args = parser.parse_args(arguments)
+    if args.top < 1:
+        parser.error(f"argument --top: must be 1 or more, not {args.top}")
+    return args
+
+
+def prepare_outputs(args: argparse.Namespace, several: bool) -> None:
+    """Find before any work what cannot be written."""
+    for file in filter(None, (args.json, args.csv)):
+        check_writable(file)
+    for path in filter(None, (args.picture, args.html)):
+        if several:
+            make_folder(path)
+        else:
+            check_writable(path)
+    if args.picture and not several:
+        from theanoish.tagging.picture import check_format
+
+        check_format(args.picture)
+
+
+def make_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; with several songs, --picture and --html name folders")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def names_within(songs: list[Path]) -> dict[Path, str]:
+    """A name for each song's file in a folder for all of them, even on disks that know no capital letters."""
+    names: dict[Path, str] = {}
+    taken = {"index"}
+    for song in songs:
+        name, number = song.stem, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{song.stem} {number}"
+        taken.add(name.casefold())
+        names[song] = name
+    return names
+
+
+@contextmanager
+def picture_files(path: Path, songs: list[Path], about: str) -> Iterator[Add]:
+    from theanoish.tagging.picture import draw_picture
+
+    names = names_within(songs)
+
+    def add(song: Taggram | Failure) -> None:
+        if isinstance(song, Taggram):
+            draw_picture(path if len(songs) == 1 else path / f"{names[song.path]}.png", song, about)
+
+    yield add
+
+
+@contextmanager
+def html_files(path: Path, songs: list[Path], network: str) -> Iterator[Add]:
+    from theanoish.tagging.page import index_row, write_index, write_page
+
+    names, rows = names_within(songs), []
+
+    def add(song: Taggram | Failure) -> None:
+        if isinstance(song, Taggram):
+            page = path if len(songs) == 1 else path / f"{names[song.path]}.html"
+            write_page(page, song, network)
+            rows.append(index_row(page, song))
+
+    yield add
+    if len(songs) > 1:
+        write_index(path / "index.html", rows, network)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse(arguments)
+    check_hop(args.hop)
+    songs = find_songs(args.songs)
+    prepare_outputs(args, several=len(songs) > 1)
+    from theanoish.tagging.tagger import load_tagger, tag_songs  # slow, and every worker imports what stands at the top
+
+    tagger = load_tagger(args.checkpoint, args.all_tags)
+    failures = []
+    with ExitStack() as stack, tqdm(total=len(songs), unit=" songs", disable=None if len(songs) > 1 else True) as bar:
+        adds: list[Add] = []
+        if args.json:
+            adds.append(stack.enter_context(json_file(args.json, tagger.name)))
+        if args.csv:
+            adds.append(stack.enter_context(csv_file(args.csv, tagger.tags)))
+        if args.picture:
+            adds.append(stack.enter_context(picture_files(args.picture, songs, tagger.name)))
+        if args.html:
+            adds.append(stack.enter_context(html_files(args.html, songs, tagger.name)))
+        for song in tag_songs(tagger, songs, args.hop, workers=len(usable_cores())):
+            if isinstance(song, Failure):
+                failures.append(song)
+                bar.write(escaped(f"{name_of(song.path)}: cannot be read: {song.reason}"), file=sys.stderr)
+            else:
+                bar.write(as_text(song, args.top))
+            for add in adds:
+                add(song)
+            bar.update()
+    if failures:
+        raise InputError(f"{len(failures)} of {len(songs)} songs could not be read; see above")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,27 @@
+import pytest
+
+from theanoish.experiments.cost import cost
+from theanoish.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "millions"),  # counted elsewhere, by hand
+    [
+        (Settings(frontend="raw", length=256, stride=256), 620),
+        (Settings(frontend="mel", length=256, stride=256), 257),
+        (Settings(frontend="raw", length=1024, stride=1024), 320),
+        (Settings(frontend="raw", length=256, stride=256, pooling="l2", pool_size=2), 443),
+    ],
+)
+def test_operations_of_an_update(settings, millions):
+    assert cost(settings).operations / 1e6 == pytest.approx(millions, abs=0.5)
+
+
+def test_operations_grow_with_the_minibatch():
+    assert cost(Settings(minibatch=20)).operations == 2 * cost(Settings(minibatch=10)).operations
+
+
+def test_parameters():
+    first, second, dense = 128 * 8 * 32 + 32, 32 * 8 * 32 + 32, 320 * 100 + 100 + 100 * 50 + 50
+    assert cost(Settings(frontend="mel")).parameters == first + second + dense
+    assert cost(Settings(frontend="raw", seed=9)).parameters == 128 * 256 + 128 + first + second + dense

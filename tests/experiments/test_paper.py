@@ -1,0 +1,36 @@
+import pytest
+
+from theanoish.experiments.paper import FINDINGS, TABLES, paper_auc
+from theanoish.settings import Settings
+
+
+def test_findings_are_differences_of_networks_that_tables_have():
+    names = {cell.settings.name for cells in TABLES.values() for cell in cells}
+    assert all(name in names for finding in FINDINGS for pair in finding.pairs for name in pair)
+    assert len({finding.name for finding in FINDINGS}) == len(FINDINGS) == 17
+
+
+@pytest.mark.parametrize(
+    ("words", "difference"),  # worked out by hand from the paper's tables
+    [
+        ("spectrograms - raw audio, 1024/512", 0.8726 - 0.8365),
+        ("spectrograms - raw audio, mean", (0.0324 + 0.0361 + 0.0407 + 0.0385 + 0.0328) / 5),
+        ("256/256 - 1024/1024, spectrograms", 0.0125),
+        ("256/256 - 1024/1024, raw", 0.0121),
+        ("stride of half", (0.0036 - 0.0001 + 0.0 + 0.0022) / 4),
+        ("log(1 + C·x²) - rectifier", -0.0858),
+        ("log(1 + C·|x|) - rectifier", -0.0879),
+        ("L2 pooling of 4 - none", 0.0021),
+        ("max-pooling of 2 - none", -0.0183),
+        ("dropout - none, raw audio", None),
+    ],
+)
+def test_findings_have_the_papers_differences(words, difference):
+    (finding,) = [finding for finding in FINDINGS if finding.name.startswith(words)]
+    assert finding.paper == (difference and pytest.approx(difference))
+
+
+def test_paper_auc_is_that_of_the_same_network():
+    assert paper_auc(Settings(frontend="mel", updates=7, learning_rate=3.0)) == 0.8815
+    assert paper_auc(Settings(length=512, stride=128)) is None
+    assert paper_auc(Settings(dropout=0.5)) is None

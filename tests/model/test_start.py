@@ -1,0 +1,103 @@
+"""The start: its formulas in NumPy, and what they are for: numbers of size one at every layer, whatever the data."""
+
+import numpy as np
+import pytest
+
+from theanoish.model.compile import BACKENDS, compile_function
+from theanoish.model.network import Network
+from theanoish.settings import Settings
+
+WINDOWS = 12
+VARIANTS = [
+    {"frontend": "mel"},
+    {},
+    {"nonlinearity": "log-square"},
+    {"nonlinearity": "log-absolute"},
+    {"pooling": "l2", "pool_size": 4},
+    {"pooling": "max", "pool_size": 2},
+]
+
+
+def started(seed=1, gain=1.0, **settings):
+    """A network that has measured its start on noise, its windows and labels."""
+    generator = np.random.default_rng(2)
+    network = Network(Settings(**{"length": 1024, "stride": 1024, "seed": seed} | settings), tags=5)
+    if network.settings.frontend == "mel":  # large and positive, each channel at another level
+        levels = np.linspace(2, 9, 128)
+        windows = (levels + generator.standard_normal((WINDOWS, 46, 128))).astype(np.float32)
+    else:
+        windows = (generator.standard_normal((WINDOWS, 48_000)) * 2000 * gain).astype(np.int16)
+    labels = (generator.random((300, 5)) < [0.5, 0.2, 0.05, 0, 1]).astype(np.uint8)
+    network.measure_start(windows, labels)
+    return network, windows, labels
+
+
+def layers(network, windows):
+    variable = network.window_variable(len(windows))
+    outputs = network.layers(variable)
+    return dict(zip(outputs, compile_function([variable], list(outputs.values()), "jax")(windows), strict=True))
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=lambda v: "-".join(map(str, v.values())) or "raw")
+def test_every_layer_sees_numbers_of_size_one(changes):
+    network, windows, _ = started(**changes)
+    layer = layers(network, windows)
+    values = network.values()
+    on_size_one = (np.float64(layer["front end"]) - values["start/centre"]) / values["start/spread"]
+    np.testing.assert_allclose(on_size_one.mean(axis=(0, 1)), 0, atol=1e-3)
+    assert np.sqrt((on_size_one**2).mean()) == pytest.approx(1, rel=1e-3)
+    for name in ("pool1", "pool2", "hidden"):
+        assert 0.3 < np.sqrt((np.float64(layer[name]) ** 2).mean()) < 3, name
+
+
+@pytest.mark.parametrize("changes", VARIANTS[:2], ids=["mel", "raw"])
+def test_it_starts_with_the_frequencies_of_the_tags(changes):
+    network, windows, labels = started(**changes)
+    probabilities = 1 / (1 + np.exp(-layers(network, windows)["output"]))
+    expected = (labels.sum(axis=0) + 1) / (len(labels) + 2)  # of no tag 0 or 1, whose logarithms are infinite
+    np.testing.assert_allclose(probabilities, np.tile(expected, (WINDOWS, 1)), rtol=1e-4)
+
+
+def test_loudness_of_the_data_does_not_matter():
+    quiet, loud = (layers(*started(gain=gain)[:2])["front end"] for gain in (0.125, 1))
+    np.testing.assert_allclose(loud, quiet, rtol=0.02, atol=0.02)  # but for the rounding to 16 bits
+
+
+def test_it_depends_on_nothing_but_seed_and_data():
+    first, again, other = (started(seed=seed)[0].values() for seed in (1, 1, 2))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["start/centre"], other["start/centre"])
+
+
+def test_silence_is_no_reason_to_divide_by_nothing():
+    network = Network(Settings(length=1024, stride=1024), tags=5)
+    network.measure_start(np.zeros((2, 48_000), np.int16), np.zeros((4, 5), np.uint8))
+    assert all(np.isfinite(value).all() for value in network.values().values())
+    assert network.values()["start/loudness"] == 1
+
+
+def test_initial_values():
+    values = Network(Settings(length=512, stride=512), 300).values()
+    assert values["strided/filters"].std() == pytest.approx(0.3 * np.sqrt(2 / 512), rel=0.02)
+    assert values["convolution1/filters"].std() == pytest.approx(np.sqrt(2 / (128 * 8)), rel=0.02)  # He et al. (2015)
+    assert values["hidden/weights"].std() == pytest.approx(np.sqrt(2 / 128), rel=0.02)
+    assert not values["output/weights"].any()
+    assert (values["strided/bias"] > 0).all() and (values["hidden/bias"] > 0).all()
+    logarithmic = Network(Settings(length=512, stride=512, nonlinearity="log-square"), 5).values()
+    assert logarithmic["strided/filters"].std() == pytest.approx(np.sqrt(2 / 512), rel=0.02)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_working_the_start_into_the_filters_changes_nothing(backend):
+    """The first convolution on (h - centre) / spread, written out, on both backends."""
+    network, windows, _ = started(frontend="mel")
+    variable = network.window_variable(len(windows))
+    folded = compile_function([variable], network.layers(variable)["pool1"], backend)(windows)
+    plain = Network(network.settings, 5)
+    plain.set_values(
+        network.values() | {"start/centre": np.zeros(128, np.float32), "start/spread": np.ones(1, np.float32)}
+    )
+    values = network.values()
+    centred = (windows - values["start/centre"]) / values["start/spread"]
+    expected = compile_function([variable], plain.layers(variable)["pool1"], backend)(centred)
+    np.testing.assert_allclose(np.asarray(folded), np.asarray(expected), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,83 @@
+"""Stand-ins for train.py and evaluate.py, which do at once what a test of sweeps wants to see."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from theanoish.experiments import workers
+from theanoish.experiments.cells import Job, Sweep
+from theanoish.experiments.evaluation import Predictions, write_predictions
+from theanoish.settings import Settings
+
+_TRAIN = """
+import os, re, signal, sys, time
+from pathlib import Path
+run = Path(sys.argv[sys.argv.index("--resume" if "--resume" in sys.argv else "--run") + 1])
+seed = int(re.search(r"_seed(\\d+)_", run.name)[1])
+"""
+_EVALUATE = """
+import shutil, sys
+from pathlib import Path
+run = Path(sys.argv[1]).parent
+for kind in ("json", "npz"):
+    shutil.copy(run.parent / f"{run.name}.{kind}", run / f"test.{kind}")
+"""
+
+
+def stand_in_scripts(folder: Path, monkeypatch, train: str, evaluate: str = _EVALUATE) -> Path:
+    """Make sweeps run other scripts: Python source that finds `run` and `seed` defined. Returns their folder."""
+    scripts = folder / "scripts"
+    scripts.mkdir(exist_ok=True)
+    (scripts / "train.py").write_text(_TRAIN + train)
+    (scripts / "evaluate.py").write_text(evaluate)
+    monkeypatch.setattr(workers, "SCRIPTS", scripts)
+    return scripts
+
+
+def jobs_of(folder: Path, seeds: int) -> list[Job]:
+    """Cells of one network."""
+    return Sweep(folder / "data.h5", folder / "runs", "jax", {}, seeds).jobs(Settings(frontend="mel"))
+
+
+def jobs_with_scores(folder: Path, seeds: int) -> list[Job]:
+    """The same, with the scores that the stand-in for evaluate.py gives them beside their run folders."""
+    jobs = jobs_of(folder, seeds)
+    (folder / "runs").mkdir()
+    for job in jobs:
+        write_scores(folder / "runs" / job.folder.name, job, 0.5)
+    return jobs
+
+
+def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30) -> None:
+    """What evaluate.py writes, as far as sweeps read it, to ``<beginning>.json`` and ``.npz``.
+
+    The predictions have about that AUC, in two tags of which one is in turn, by artists with two clips each.
+    """
+    values = {"settings": job.settings.as_dict(), "update": 7, "clips": clips, "clips_kept": "all", "mean_auc": auc}
+    values |= {"artist_filtered_mean_auc": None, "mean_average_precision": 0.1}
+    beginning.with_name(f"{beginning.name}.json").write_text(json.dumps(values))
+    generator = np.random.default_rng(job.settings.seed)
+    labels = (np.arange(2 * clips).reshape(clips, 2) % 3 == 0).astype(np.uint8)
+    right = generator.random((clips, 2)) < (auc or 0.5)
+    probabilities = np.where(right, labels, 1 - labels).astype(np.float32)
+    artists = [f"Artist {clip // 2}" for clip in range(clips)]
+    predictions = Predictions(probabilities, labels, np.arange(clips), artists, ["one", "two"])
+    write_predictions(beginning.with_name(f"{beginning.name}.npz"), predictions)
+
+
+def wait_for(condition) -> None:
+    """Return once the condition holds; ten minutes is for ever."""
+    beginning = time.monotonic()
+    while not condition():
+        assert time.monotonic() < beginning + 600
+        time.sleep(0.02)
+
+
+def alive(process_id: int) -> bool:
+    """Whether a process that is no child of this one runs."""
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,125 @@
+"""The page and the picture as files; what the page does in a browser is `test_browser.py`'s."""
+
+import base64
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+
+from small_song import write_song
+from theanoish.errors import InputError
+from theanoish.tagging.page import index_row, write_index, write_page
+from theanoish.tagging.picture import check_format, draw_picture
+from theanoish.tagging.taggram import Taggram
+
+HOSTILE = "<script>alert(1)</script> & \"quotes' {{data}} $x_1$"
+
+
+class Elements(HTMLParser):
+    """Start tags with their attributes, and the text within each kind of element."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self._open = [], {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "link", "input", "path", "rect", "line"):
+            self._open.append((tag, dict(attributes).get("id")))
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        if self._open:
+            kind, name = self._open[-1]
+            self.texts.setdefault(name or kind, []).append(data)
+
+
+def taggram_of(path, seconds=7.0, tags=("low", "high")):
+    generator = np.random.default_rng(1)
+    begins = np.append(np.arange(0, max(seconds - 3, 0.1), 3), max(seconds - 3, 0))
+    probabilities = generator.uniform(0, 0.7, (len(begins), len(tags))).astype(np.float32)
+    return Taggram(path, seconds, list(tags), begins, probabilities)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "kind"),
+    [
+        ("a.wav", {"subtype": "PCM_16"}, "audio/wav"),
+        ("a.flac", {}, "audio/flac"),
+        ("a.ogg", {}, "audio/ogg"),
+        ("a.mp3", {}, "audio/mpeg"),
+        ("mp3 by its content.wav", {"format": "MP3"}, "audio/mpeg"),
+    ],
+)
+def test_files_that_browsers_play_are_embedded_as_they_are(tmp_path, name, how, kind):
+    song = write_song(tmp_path / name, 7, **how)
+    write_page(tmp_path / "page.html", taggram_of(song), "some network")
+    page = Elements((tmp_path / "page.html").read_text())
+    assert json.loads(page.texts["data"][0])["type"] == kind
+    assert base64.b64decode(page.texts["sound"][0], validate=True) == song.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("a.aiff", {"rate": 96_000, "channels": 2}), ("a.au", {}), ("law.wav", {"subtype": "ULAW"})]
+)
+def test_other_files_are_encoded_as_mp3(tmp_path, name, how):
+    song = write_song(tmp_path / name, 7, **how)
+    write_page(tmp_path / "page.html", taggram_of(song), "some network")
+    page = Elements((tmp_path / "page.html").read_text())
+    assert json.loads(page.texts["data"][0])["type"] == "audio/mpeg"
+    (tmp_path / "sound").write_bytes(base64.b64decode(page.texts["sound"][0]))
+    samples, rate = soundfile.read(tmp_path / "sound")
+    assert soundfile.info(tmp_path / "sound").format == "MP3"
+    assert len(samples) / rate == pytest.approx(7, abs=0.2)
+    assert samples.std() > 0.05
+
+
+def test_names_cannot_become_elements(tmp_path):
+    song = write_song(tmp_path / f"{HOSTILE.replace('/', '')}.wav", 7)
+    tags = (HOSTILE, "x</script><script>alert(2)</script>")
+    write_page(tmp_path / "page.html", taggram_of(song, tags=tags), f"network {HOSTILE}")
+    text = (tmp_path / "page.html").read_text()
+    page = Elements(text)
+    assert sum(tag == "script" for tag, _ in page.tags) == 3  # data, sound and the page's own
+    assert "".join(page.texts["h1"]) == song.stem
+    assert {attributes["data-tag"] for _, attributes in page.tags if "data-tag" in attributes} == set(tags)
+    assert not re.search(r'\b(src|href)="(?!data:,)', text)  # the page asks for nothing
+    write_index(tmp_path / "index.html", [index_row(tmp_path / "a #1?.html", taggram_of(song))], HOSTILE)
+    index = Elements((tmp_path / "index.html").read_text())
+    assert not any(tag == "script" for tag, _ in index.tags)
+    assert ("a", {"href": "a%20%231%3F.html"}) in index.tags
+
+
+def test_colours_are_where_the_windows_are(tmp_path):
+    song = write_song(tmp_path / "a.wav", 10)
+    values = np.array([[0.8, 0.0], [0.8, 0.0], [0.05, 0.41], [0.0, 0.1]], np.float32)
+    taggram = Taggram(song, 10.0, ["loud & low", "high"], np.array([0.0, 3, 6, 7]), values)
+    write_page(tmp_path / "page.html", taggram, "some network")
+    strips = re.findall(r'<svg class="strip".*?</svg>', (tmp_path / "page.html").read_text())
+    paths = [[(p.get("class"), p.get("d")) for p in ElementTree.fromstring(strip)] for strip in strips]
+    assert paths == [  # in tenths of the highest probability, edges at 0, 3, 6, 8 and 10 s
+        [("c9", "M0 0H6000V1H0z")],
+        [("c1", "M8000 0H10000V1H8000z"), ("c5", "M6000 0H8000V1H6000z")],
+    ]
+
+
+def test_picture(tmp_path):
+    taggram = taggram_of(tmp_path / f"{HOSTILE.replace('/', '')} 音楽.wav", seconds=241, tags=("a", "b", "c"))
+    for kind in ("png", "svg", "PDF"):
+        check_format(tmp_path / f"picture.{kind}")
+        draw_picture(tmp_path / f"picture.{kind}", taggram, "some network")
+    image = imread(tmp_path / "picture.png")[..., :3]
+    assert image.std() > 0.05
+    assert b"4:00" in (tmp_path / "picture.svg").read_bytes() or image.shape[1] == 1500
+    for name in ("picture.exe", "picture", "picture.html"):
+        with pytest.raises(InputError, match="no kind of picture"):
+            check_format(tmp_path / name)

@@ -1,0 +1,96 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from theanoish.data.audio import AudioError
+from theanoish.errors import InputError
+from theanoish.representation import RAW, Representation
+from theanoish.tagging import songs
+from theanoish.tagging.songs import Failure, find_songs, name_of, read_song, read_songs, window_begins
+
+MEL = Representation(1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("samples", "hop", "begins"),
+    [
+        (48_000, 3, [0]),  # a window
+        (10, 3, [0]),  # less
+        (96_000, 3, [0, 48_000]),  # whole windows: none is added
+        (96_001, 3, [0, 48_000, 48_001]),  # a rest: a window that ends with the song
+        (100_000, 1.5, [0, 24_000, 48_000, 52_000]),
+    ],
+)
+def test_windows_cover_the_song(samples, hop, begins):
+    assert window_begins(samples, hop).tolist() == begins
+
+
+@pytest.mark.parametrize("hop", [0, -1, 0.09, 3.1, np.nan, np.inf])
+def test_hops_that_cannot_be(hop):
+    with pytest.raises(InputError, match="hop"):
+        window_begins(100_000, hop)
+
+
+def test_folders_are_searched_in_order(tmp_path):
+    for name in ("b/2.MP3", "b/1.ogg", "a.flac", "b/cover.jpg", "b/.hidden.mp3", "c.m4a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    below = [tmp_path / name for name in ("a.flac", "b/1.ogg", "b/2.MP3", "c.m4a")]
+    assert find_songs([tmp_path]) == below
+    # what is named is taken whatever its name, also where it is not there; nothing comes twice
+    assert find_songs([tmp_path / "b/cover.jpg", tmp_path, tmp_path / "c.m4a", tmp_path / "no"]) == [
+        tmp_path / "b/cover.jpg",
+        *below,
+        tmp_path / "no",
+    ]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: no audio file"):
+        find_songs([tmp_path / "empty"])
+
+
+def test_short_songs_are_followed_by_silence(tmp_path):
+    samples = np.arange(1, 1001, dtype=np.int16)
+    soundfile.write(tmp_path / "short.wav", samples, 16_000)
+    song = read_song(tmp_path / "short.wav", RAW)
+    assert song.samples == 1000
+    np.testing.assert_array_equal(song.rows, np.pad(samples, (0, 47_000)))
+    assert read_song(tmp_path / "short.wav", MEL).rows.shape == MEL.window_shape
+    soundfile.write(tmp_path / "none.wav", samples[:0], 16_000)
+    with pytest.raises(AudioError, match="no sound"):
+        read_song(tmp_path / "none.wav", RAW)
+
+
+def test_many_processes_read_in_order(tmp_path):
+    paths = [tmp_path / f"{i}.wav" for i in (3, 1, 4, 0, 2, 9)]
+    for number, path in enumerate(paths):
+        soundfile.write(path, np.full(100_000 if number == 0 else 50_000, number, np.int16), 16_000)
+    paths[2].write_bytes(b"no audio at all, whatever the name says")
+    paths.insert(4, tmp_path / "missing.wav")
+    read = list(read_songs(paths, RAW, workers=2))
+    assert [song.path for song in read] == paths
+    failures = {i: song.reason for i, song in enumerate(read) if isinstance(song, Failure)}
+    assert set(failures) == {2, 4}
+    assert "No such file" in failures[4]
+    assert [song.rows[0] for song in read if not isinstance(song, Failure)] == [0, 1, 3, 4, 5]
+
+
+def kill_worker(path, representation):
+    if path.name == "deadly.wav":
+        os._exit(9)
+    return Failure(path, "harmless")
+
+
+def test_a_song_that_kills_its_worker_is_named_and_the_rest_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(songs, "_read_or_explain", kill_worker)
+    paths = [tmp_path / name for name in ("a.wav", "deadly.wav", "b.wav", "c.wav", "d.wav")]
+    read = list(read_songs(paths, RAW, workers=2))
+    assert [song.path for song in read] == paths
+    assert [song.reason == "harmless" for song in read] == [True, False, True, True, True]
+
+
+def test_any_name_can_be_printed():
+    assert name_of(Path(os.fsdecode(b"caf\xe9.mp3"))) == "caf\ufffd.mp3"
+    assert name_of(Path("a\nb\x1b[31m 音楽.mp3")) == "a\ufffdb\ufffd[31m 音楽.mp3"

@@ -1,0 +1,106 @@
+"""tag.py as a user runs it."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from small_song import write_song
+from tag import main
+from theanoish.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tag(folder, *arguments):
+    command = [sys.executable, str(ROOT / "tag.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """Of several kinds, sample rates and channels; two cannot be read."""
+    folder = tmp_path / "songs"
+    (folder / "more").mkdir(parents=True)
+    write_song(folder / "a.mp3", 10, 44_100, 2)
+    write_song(folder / "more" / "A.flac", 7, 48_000)
+    write_song(folder / "more" / "short.wav", 1, 8_000)
+    (folder / "broken.ogg").write_bytes(b"no audio")
+    (folder / "cover.jpg").write_bytes(b"a picture")
+    (folder / "unknown.m4a").write_bytes(b"some other kind")
+    return folder
+
+
+def test_a_folder_with_everything(songs, mel_checkpoint):
+    folder = songs.parent
+    run = tag(
+        folder, "songs", "--checkpoint", mel_checkpoint, "--top", 2,
+        "--json", "all.json", "--csv", "all.csv", "--picture", "pictures", "--html", "pages",
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert run.stdout.splitlines() == [
+        "songs/a.mp3 (0:10)",
+        "  0.60  high  throughout",
+        "  0.40  loud  throughout",
+        "songs/more/A.flac (0:07)",
+        "  0.60  high  throughout",
+        "  0.40  loud  throughout",
+        "songs/more/short.wav (0:01, shorter than a window of 3 s: followed by silence)",
+        "  0.60  high  throughout",
+        "  0.40  loud  throughout",
+    ]
+    errors = run.stderr.splitlines()
+    assert errors[0].startswith("songs/broken.ogg: cannot be read: ")
+    assert errors[1].startswith("songs/unknown.m4a: cannot be read: ")
+    assert errors[-1] == "tag.py: error: 2 of 5 songs could not be read; see above"
+    assert not any("Traceback" in line for line in errors)
+    values = json.loads((folder / "all.json").read_text())
+    assert [song["file"] for song in values["songs"]] == ["songs/a.mp3", "songs/more/A.flac", "songs/more/short.wav"]
+    assert [song["padded"] for song in values["songs"]] == [False, False, True]
+    assert [len(song["windows"]["begins"]) for song in values["songs"]] == [4, 3, 1]
+    assert [failure["file"] for failure in values["failed"]] == ["songs/broken.ogg", "songs/unknown.m4a"]
+    with (folder / "all.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [song["file"] for song in values["songs"]]
+    assert list(rows[0]) == ["file", "seconds", "low", "middle", "high", "loud"]
+    assert [rows[0][name] for name in ("low", "middle", "high", "loud")] == ["0.20000", "0.10000", "0.60000", "0.40000"]
+    assert {path.name for path in (folder / "pictures").iterdir()} == {"a.png", "A 2.png", "short.png"}
+    assert {path.name for path in (folder / "pages").iterdir()} == {"a.html", "A 2.html", "short.html", "index.html"}
+    assert 'href="A%202.html"' in (folder / "pages" / "index.html").read_text()
+
+
+def test_one_song(songs, raw_checkpoint):
+    folder = songs.parent
+    song = songs / "more" / "A.flac"
+    run = tag(folder, song, "--checkpoint", raw_checkpoint, "--hop", 0.5, "--html", "A.html", "--picture", "A.svg")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert len(run.stdout.splitlines()) == 5  # the network has no more tags
+    assert (folder / "A.html").is_file()
+    assert (folder / "A.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["songs/cover.jpg"], "1 of 1 songs could not be read"),
+        (["nowhere.mp3"], "1 of 1 songs could not be read"),
+        (["."], "--html name folders"),
+        (["songs/a.mp3", "--hop", "5"], "hop is 5 s"),
+        (["songs/a.mp3", "--top", "0"], "--top"),
+        (["songs/a.mp3", "--json", "no/such/folder.json"], "cannot be written"),
+        (["songs/a.mp3", "--picture", "a.txt"], "no kind of picture"),
+        (["songs/a.mp3", "--checkpoint", "songs/a.mp3"], "songs/a.mp3"),
+        (["empty"], "no audio file"),
+    ],
+)
+def test_what_cannot_be_is_a_message(songs, mel_checkpoint, arguments, message, monkeypatch, capsys):
+    monkeypatch.chdir(songs.parent)
+    Path("empty").mkdir()
+    Path("page.html").write_text("from before")
+    with pytest.raises((InputError, SystemExit)) as caught:
+        main(["--checkpoint", str(mel_checkpoint), "--html", "page.html", *arguments])
+    assert message in str(caught.value) + capsys.readouterr().err
+    assert Path("page.html").read_text() == "from before"

@@ -1,0 +1,149 @@
+"""What the tagger makes of files, against NumPy's network on windows that were cut by hand."""
+
+import doctest
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+import reference
+import theanoish
+from small_song import write_song
+from theanoish.errors import InputError
+from theanoish.model.network import Network
+from theanoish.settings import Settings
+from theanoish.tagging.songs import Failure
+from theanoish.tagging.tagger import Tagger, load_tagger, tag_songs
+
+TAGS = ["low", "middle", "high", "loud"]
+
+
+def tagger_of(settings):
+    """A tagger with random parameters, and their values; untrained networks give all windows the same."""
+    network = Network(settings, len(TAGS))
+    values = network.values()
+    values["output/weights"] = np.random.default_rng(2).normal(0, 0.2, (100, len(TAGS))).astype(np.float32)
+    network.set_values(values)
+    return Tagger(network, TAGS), values
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory):
+    return write_song(tmp_path_factory.mktemp("songs") / "song.wav", 100_000 / 16_000, subtype="PCM_16")
+
+
+def test_raw_windows(song):
+    settings = Settings(length=1024, stride=1024)
+    tagger, values = tagger_of(settings)
+    samples, _ = soundfile.read(song, dtype="int16")
+    begins = [0, 24_000, 48_000, 52_000]
+    windows = np.stack([samples[begin : begin + 48_000] for begin in begins])
+    taggram = tagger.windows(song, hop=1.5)
+    assert taggram.begins.tolist() == [0, 1.5, 3, 3.25]
+    expected = reference.probabilities(settings, values, windows)
+    np.testing.assert_allclose(taggram.probabilities, expected, rtol=1e-3)
+    assert np.ptp(expected, axis=0).min() > 1e-4  # windows differ, so that mixing them up would show
+    np.testing.assert_allclose(list(tagger.tag(song).values()), -np.sort(-tagger.windows(song).means))
+    np.testing.assert_array_equal(tagger.filters, values["strided/filters"])
+
+
+def test_spectrogram_windows_begin_with_the_last_frame_before_them(song):
+    import librosa
+
+    settings = Settings(frontend="mel", length=1024, stride=512)
+    tagger, values = tagger_of(settings)
+    samples, _ = soundfile.read(song, dtype="float32")
+    mel = librosa.feature.melspectrogram(y=samples, sr=16_000, n_fft=1024, hop_length=512, center=False, n_mels=128)
+    frames = np.log1p(10_000 * mel).T
+    begins = [0, 48_000 // 512, 52_000 // 512]
+    windows = np.stack([frames[begin : begin + 92] for begin in begins]).astype(np.float32)
+    taggram = tagger.windows(song)
+    np.testing.assert_allclose(taggram.probabilities, reference.probabilities(settings, values, windows), rtol=1e-3)
+    with pytest.raises(InputError, match="spectrograms"):
+        _ = tagger.filters
+
+
+def test_embedding_is_what_the_output_layer_sees(song):
+    tagger, values = tagger_of(Settings(length=1024, stride=1024))
+    units = tagger.embed(song, hop=1.5)
+    assert units.shape == (4, 100)
+    logits = units @ values["output/weights"] + values["output/bias"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), tagger.windows(song, hop=1.5).probabilities, rtol=1e-4)
+
+
+def test_more_windows_than_a_call_takes(tmp_path):
+    """Each is as if it were alone."""
+    tagger, _ = tagger_of(Settings(length=1024, stride=1024))
+    song = write_song(tmp_path / "long.wav", 60.5)
+    taggram = tagger.windows(song)
+    assert len(taggram.begins) == 21
+    samples, _ = soundfile.read(song, dtype="int16")
+    for number in (0, 16, 20):
+        begin = round(taggram.begins[number] * 16_000)
+        soundfile.write(tmp_path / "part.wav", samples[begin : begin + 48_000], 16_000)
+        alone = tagger.windows(tmp_path / "part.wav")
+        np.testing.assert_allclose(alone.probabilities[0], taggram.probabilities[number], rtol=1e-4)
+
+
+def test_songs_in_their_order_and_failures_between_them(tmp_path):
+    tagger, _ = tagger_of(Settings(length=1024, stride=1024))
+    paths = [write_song(tmp_path / f"{i}.wav", 4 + i) for i in range(3)]
+    paths.insert(1, tmp_path / "missing.wav")
+    results = list(tag_songs(tagger, paths, workers=2))
+    assert [song.path for song in results] == paths
+    assert isinstance(results[1], Failure)
+    for result in (results[0], results[2], results[3]):
+        np.testing.assert_array_equal(result.probabilities, tagger.windows(result.path).probabilities)
+
+
+def test_rare_tags_are_left_out_unless_asked_for(mel_checkpoint, song, tmp_path):
+    model = tmp_path / "model.pkl"
+    model.write_bytes(mel_checkpoint.read_bytes())
+    assert load_tagger(model).tags == TAGS  # without a card
+    card = tmp_path / "model.json"
+    card.write_text(json.dumps({"reliable_tags": ["low", "high"], "rare_tags": ["middle", "loud"]}))
+    tagger = load_tagger(model)
+    assert tagger.tags == ["low", "high"]
+    assert {tag: round(value, 4) for tag, value in tagger.tag(song).items()} == {"high": 0.6, "low": 0.2}
+    assert load_tagger(model, all_tags=True).tags == TAGS
+    card.write_text(json.dumps({"rare_tags": TAGS}))
+    with pytest.raises(InputError, match="every tag"):
+        load_tagger(model)
+    for text in ("[]", "{", '{"rare_tags": 3}', "{}"):
+        card.write_text(text)
+        with pytest.raises(InputError, match=r"model\.json"):
+            load_tagger(model)
+
+
+def test_predictions_that_are_no_numbers_are_an_error(song):
+    tagger, values = tagger_of(Settings(length=1024, stride=1024))
+    values["output/bias"][:] = np.nan
+    tagger._network.set_values(values)
+    with pytest.raises(InputError, match="not finite"):
+        tagger.windows(song)
+
+
+def test_without_weights_the_message_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("theanoish.tagging.tagger.DEFAULT_MODEL", tmp_path / "mel_256_256.pkl")
+    with pytest.raises(InputError, match="--checkpoint"):
+        theanoish.load()
+
+
+def test_the_documented_example(raw_checkpoint, song, tmp_path, monkeypatch):
+    (tmp_path / "checkpoint.pkl").write_bytes(raw_checkpoint.read_bytes())
+    write_song(tmp_path / "song.wav", 7)
+    monkeypatch.chdir(tmp_path)
+    examples = doctest.DocTestFinder().find(theanoish.load, "load", globs={})
+    assert sum(len(example.examples) for example in examples) > 6
+    for example in examples:
+        assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_importing_theanoish_imports_nothing_heavy():
+    heavy = "{'numpy', 'scipy', 'jax', 'pytensor', 'h5py', 'soundfile', 'matplotlib'}"
+    code = f"import sys, theanoish; print(*sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""

@@ -1,0 +1,198 @@
+"""How scripts begin, end and print, whatever happens to them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from theanoish.command import user_path
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ["train.py", "evaluate.py", "reproduce.py", "figures.py", "preprocess/build_h5.py"]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a script of a body of `main` (or of what stands before it); ended at the end of the test."""
+    started = []
+
+    def start(main="return 0", *, imports="", **how):
+        path = tmp_path / "script.py"
+        path.write_text(
+            "from theanoish.command import begin_script, run_script\nbegin_script()\n"
+            "import os, signal, sys, time\nfrom pathlib import Path\nfrom theanoish.errors import InputError\n"
+            f"{imports}\ndef main():\n{textwrap.indent(textwrap.dedent(main), '    ')}\nsys.exit(run_script(main))\n"
+        )
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
+        environment = os.environ | {"PYTHONPATH": str(ROOT)} | streams.pop("env", {})
+        started.append(
+            subprocess.Popen([sys.executable, str(path)], cwd=tmp_path, env=environment, text=True, **streams)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def ended(process):
+    printed, errors = process.communicate()
+    return process.returncode, printed, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_while_modules_are_imported(start, number):
+    process = start(imports="print('importing', flush=True); time.sleep(600)")
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    assert ended(process) == (130, "", "script.py: stopped\n")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_scripts_themselves_are_interrupted_at_import(script):
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", str(ROOT / script)], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    while (line := process.stderr.readline()) and not re.search(r"\bnumpy\.", line):
+        pass
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate()[1]
+    assert process.returncode == 130
+    assert errors.endswith(f"{Path(script).name}: stopped\n")
+    assert "Traceback" not in errors
+
+
+def test_a_failure_at_import(start):
+    status, _, errors = ended(start(imports="raise OSError(30, 'Read-only file system', '/home')"))
+    assert (status, errors) == (2, "script.py: error: /home: Read-only file system\n")
+    status, _, errors = ended(start(imports="import no_such_module"))
+    assert status == 2
+    assert "no_such_module" in errors
+    assert "pip install" in errors
+    status, _, errors = ended(start(imports="1 / 0"))
+    assert status == 1
+    assert "Traceback" in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_main_clean_up(start, number):
+    process = start("""
+        try:
+            print("begun", flush=True)
+            time.sleep(600)
+        finally:
+            print("cleaned up")
+    """)
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    assert ended(process) == (130, "cleaned up\n", "script.py: stopped\n")
+
+
+def test_the_second_signal_ends_at_once(start):
+    process = start("""
+        try:
+            print("begun", flush=True)
+            time.sleep(600)
+        finally:
+            print("cleaning up", flush=True)
+            time.sleep(600)
+    """)
+    for line in ("begun\n", "cleaning up\n"):
+        assert process.stdout.readline() == line
+        process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "", "script.py: stopped\n")
+
+
+@pytest.mark.parametrize(
+    "caught",
+    [
+        "class Hidden:\n    def __del__(self):\n        signal.raise_signal(signal.SIGINT)\nHidden()",
+        "try:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    raise RuntimeError from None",
+    ],
+)
+def test_an_interrupt_that_a_library_hides(start, caught):
+    """In a destructor, where Python drops it, and as another exception."""
+    assert ended(start(f"{caught}\nprint('went on')")) == (130, "", "script.py: stopped\n")
+
+
+def test_two_signals_to_a_loop_that_was_asked_to_stop(start):
+    process = start("""
+        from theanoish.interrupt import StopRequest
+        with StopRequest() as stop:
+            print("begun", flush=True)
+            while not stop.requested:
+                time.sleep(0.01)
+            print("asked", flush=True)
+            time.sleep(600)
+    """)
+    for line in ("begun\n", "asked\n"):
+        assert process.stdout.readline() == line
+        process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "", "script.py: stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("InputError('a.h5: is damaged\\n\\x1b[31m')", "a.h5: is damaged\\n\\x1b[31m"),
+        ("OSError(28, 'No space left on device', 'a.pkl')", "a.pkl: No space left on device"),
+        ("OSError('Unable to open file')", "Unable to open file"),
+        ("MemoryError()", "not enough memory"),
+    ],
+)
+def test_failures_that_the_user_can_mend(start, error, message):
+    assert ended(start(f"raise {error}")) == (2, "", f"script.py: error: {message}\n")
+
+
+def test_a_traceback_means_a_fault_of_ours(start):
+    status, _, errors = ended(start("raise ValueError('ours')"))
+    assert status == 1
+    assert errors.endswith("ValueError: ours\n")
+
+
+def test_a_reader_that_goes_away_stops_nothing(start, tmp_path):
+    process = start("""
+        for number in range(100_000):
+            print(number)
+            print(number, file=sys.stderr)
+        Path("result").write_text("there")
+        return 0
+    """)
+    process.stdout.readline()
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait() == 0
+    assert (tmp_path / "result").read_text() == "there"
+
+
+def test_a_full_disk_under_what_is_printed(start):
+    with open("/dev/full", "w") as full:
+        status, _, errors = ended(start("print('words')\nreturn 0", stdout=full))
+    assert (status, errors) == (2, "script.py: error: standard output: No space left on device\n")
+
+
+def test_text_from_files_does_not_act_on_the_terminal(start):
+    process = start(r"print('a\x1b[31m\rb\x9b\u00e1\udcff'); return 0", env={"PYTHONIOENCODING": "ascii"})
+    assert ended(process) == (0, "a\\x1b[31m\\rb\\x9b\\xe1\\udcff\n", "")
+    process = start(r"print('\u00e1\t\u30d4'); return 0", env={"PYTHONIOENCODING": "utf-8"})
+    assert ended(process) == (0, "\u00e1\t\u30d4\n", "")
+
+
+def test_paths_of_users(monkeypatch, tmp_path, start):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~/runs") == tmp_path / "runs"
+    assert user_path("a~/b") == Path("a~/b")
+    process = start("""
+        import argparse
+        from theanoish.command import user_path
+        parser = argparse.ArgumentParser()
+        parser.add_argument("path", type=user_path)
+        parser.parse_args(["~no_such_user/runs"])
+    """)
+    assert ended(process)[0] == 2

@@ -1,0 +1,171 @@
+"""Files that are written whole: what stands there before, links, devices, full disks, and what is left of kills."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from theanoish.errors import InputError
+from theanoish.files import (
+    check_creatable,
+    check_writable,
+    lock,
+    locked,
+    read_json,
+    write_json,
+    write_text,
+    written_whole,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def run_python(program, *arguments, **how):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], env=environment, check=True, **how)
+
+
+WRITE = "import sys; from pathlib import Path; from theanoish.files import write_text; "
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    write_text(tmp_path / "a", "before")
+    with pytest.raises(ZeroDivisionError), written_whole(tmp_path / "a") as beside:
+        beside.write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "a").read_text() == "before"
+    assert names(tmp_path) == ["a"]
+
+
+def test_links_are_written_through(tmp_path):
+    (tmp_path / "folder").mkdir()
+    target = tmp_path / "folder" / "target"
+    for number, text in enumerate(["dangling", "existing"]):
+        link = tmp_path / f"link{number}"
+        link.symlink_to("folder/target")
+        check_writable(link)
+        write_text(link, text)
+        assert link.is_symlink()
+        assert target.read_text() == text
+    assert names(target.parent) == ["target"]
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="symbolic links"):
+        check_writable(tmp_path / "loop")
+
+
+def test_pipes_are_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    received = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_text()), daemon=True)
+    reader.start()
+    check_writable(tmp_path / "pipe")
+    write_text(tmp_path / "pipe", "words")
+    reader.join()
+    assert received == ["words"]
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert names(tmp_path) == ["pipe"]
+
+
+def test_devices_stay_devices(tmp_path):
+    check_writable(Path("/dev/null"))
+    write_text(Path("/dev/null"), "words")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    with pytest.raises(OSError, match="space") as error:
+        write_text(Path("/dev/full"), "words")
+    assert error.value.filename == "/dev/full"
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "printed"])
+def test_what_is_printed_to_is_added_to(tmp_path, name):
+    """As with `--json /dev/stdout > printed`: nothing printed before or after it is lost."""
+    with (tmp_path / "printed").open("w") as printed:
+        program = WRITE + "print('before'); write_text(Path(sys.argv[1]), 'words\\n'); print('after')"
+        run_python(program, name, stdout=printed, cwd=tmp_path)
+    assert (tmp_path / "printed").read_text() == "before\nwords\nafter\n"
+
+
+def test_standard_output_as_a_pipe():
+    program = WRITE + "print('before'); write_text(Path('/dev/stdout'), 'words\\n'); print('after')"
+    assert run_python(program, stdout=subprocess.PIPE).stdout == b"before\nwords\nafter\n"
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    """A limit on the size of files stands for the disk."""
+    write_text(tmp_path / "a", "before")
+    program = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n" + WRITE + "\n"
+        "try: write_text(Path('a'), 'x' * 10_000)\n"
+        "except OSError as error: print(error.filename)"
+    )
+    assert run_python(program, cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout == "a\n"
+    assert (tmp_path / "a").read_text() == "before"
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in (f"a.{ended.pid}.partial", f"a.{os.getppid()}.partial", f"ab.{ended.pid}.partial", "a.partial"):
+        (tmp_path / name).touch()
+    write_text(tmp_path / "a", "words")
+    assert names(tmp_path) == sorted(["a", "a.partial", f"a.{os.getppid()}.partial", f"ab.{ended.pid}.partial"])
+
+
+def test_locking_removes_only_what_a_killed_write_leaves(tmp_path):
+    for name in ("checkpoint.pkl.123.partial", "magnatagatune.h5.partial"):
+        (tmp_path / name).touch()
+    (tmp_path / "demo.partial").mkdir()
+    with locked(tmp_path):
+        assert set(names(tmp_path)) == {"lock", "magnatagatune.h5.partial", "demo.partial"}
+
+
+def test_one_process_holds_a_lock(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from theanoish.files import lock\n"
+        "with lock(Path('lock'), 'busy'): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as other:  # fmt: skip
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(InputError, match=r"^busy$"), lock(tmp_path / "lock", "busy"):
+            pass
+        other.kill()
+        other.wait()
+        with lock(tmp_path / "lock", "busy"):
+            pass
+
+
+def test_json(tmp_path):
+    values = {"tag": "köto", "auc": [0.25, None]}
+    write_json(tmp_path / "a.json", values)
+    assert (tmp_path / "a.json").read_text(encoding="utf-8").splitlines()[1] == '  "tag": "köto",'
+    assert read_json(tmp_path / "a.json") == values
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000, b"\0" * 100], ids=range(6))
+def test_damaged_json(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json: cannot be read"):
+        read_json(tmp_path / "a.json")
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    for place, reason in ((tmp_path, "it is a folder"), (tmp_path / "file" / "a", "not a folder")):
+        with pytest.raises(InputError, match=reason):
+            check_writable(place)
+    with pytest.raises(InputError, match="does not exist"):
+        check_writable(tmp_path / "missing" / "a")
+    check_creatable(tmp_path / "missing" / "a")
+    assert names(tmp_path) == ["file"]

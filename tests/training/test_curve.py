@@ -1,0 +1,30 @@
+import matplotlib.image
+import numpy as np
+import pytest
+
+from theanoish.training.curve import draw_curve
+
+
+def history(aucs):
+    return [
+        {"update": 1000 * (i + 1), "loss": 0.3 / (i + 1), "validation_auc": auc, "best": False, "time": 0.0}
+        for i, auc in enumerate(aucs)
+    ]
+
+
+def red_column(path):
+    """Where the best update is marked, from 0 at the left edge of the axes to 1 at the right."""
+    picture = matplotlib.image.imread(path)[..., :3]
+    red = (picture[..., 0] > 0.8) & (picture[..., 1:].max(axis=2) < 0.3)
+    frame = np.flatnonzero((picture.max(axis=2) < 0.2).mean(axis=0) > 0.7)
+    return (red.sum(axis=0).argmax() - frame[0]) / (frame[-1] - frame[0]), red
+
+
+@pytest.mark.parametrize(("aucs", "best"), [([0.6, 0.8, 0.7, 0.8], 2), ([0.5], 1), (np.linspace(0.9, 0.5, 300), 1)])
+def test_the_best_update_is_marked_in_both_panels(tmp_path, aucs, best):
+    draw_curve(tmp_path / "curve.png", "raw_256_256", history(aucs))
+    place, red = red_column(tmp_path / "curve.png")
+    assert place == pytest.approx(best / (1.03 * len(aucs)), abs=0.01)
+    rows = np.flatnonzero(red.any(axis=1))
+    assert rows[0] < 0.2 * len(red)
+    assert rows[-1] > 0.8 * len(red)

@@ -1,0 +1,168 @@
+"""The paper's findings as contrasts: our difference with its interval, the paper's difference, and a verdict.
+
+Verdicts, from the 95 % interval (`theanoish.experiments.statistics`) of a difference over seeds and test clips:
+
+- The paper finds a *difference*: "holds" if the interval lies on the paper's side of 0, "opposite" if on the other.
+- The paper finds *no difference* (a shorter stride "does not result in any significant improvement", L2 pooling "does
+  not seem to perform significantly better", dropout "did not affect performance significantly"): an interval around 0
+  would not show that, as a wide one always is. It "holds" if the whole interval lies within ± 0.0086, which is the
+  smallest difference that the paper calls one (max-pooling of 4 "performs worse"), and is "opposite" if the whole
+  interval lies outside (equivalence by an interval: Schuirmann 1987). By the same number a paper's difference is told
+  from none.
+- Everything else is "not resolved", and so is whatever has one seed only, as nothing is known of others.
+
+Of 20 intervals one misses the truth on average: a single verdict is weaker than several rows that agree.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.errors import InputError
+from theanoish.experiments.evaluation import Predictions
+from theanoish.experiments.paper import FINDINGS, Finding
+from theanoish.experiments.statistics import Resamples, interval, mean_over_tags, resample, tag_aucs
+
+SMALLEST_DIFFERENCE = 0.0086
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Mean AUCs of a network.
+
+    Attributes
+    ----------
+    aucs : float64 array (seeds,)
+    resampled : float64 array (seeds, resamples)
+    """
+
+    aucs: NDArray[np.float64]
+    resampled: NDArray[np.float64]
+
+
+def find_contrasts(predictions: dict[str, dict[int, Predictions]]) -> list[dict[str, Any]]:
+    """Compare the paper's findings with predictions of the same test clips.
+
+    Parameters
+    ----------
+    predictions : dict
+        From a network's name (`Settings.name`) to its seeds, and from a seed to its predictions.
+
+    Returns
+    -------
+    list of dict
+        Plain values, one entry per finding all of whose networks are there: "finding", "difference", "interval" (None
+        if nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference" or
+        "no difference"), "verdict" ("holds", "opposite" or "not resolved"), "seeds" (the fewest of a network), "clips",
+        and "resampled" as in `Evaluation.as_dict`.
+
+    Raises
+    ------
+    InputError
+        If the predictions are not all of the same clips and tags.
+    """
+    needed = {name for finding in FINDINGS for pair in finding.pairs for name in pair}
+    used = {name: seeds for name, seeds in predictions.items() if name in needed and seeds}
+    if not used:
+        return []
+    first = _common_clips(used)
+    resamples = resample(first.artists)
+    networks = {name: _score(list(seeds.values()), resamples) for name, seeds in used.items()}
+    return [
+        _contrast(finding, networks, resamples)
+        for finding in FINDINGS
+        if all(name in networks for pair in finding.pairs for name in pair)
+    ]
+
+
+def _common_clips(predictions: dict[str, dict[int, Predictions]]) -> Predictions:
+    first = next(iter(next(iter(predictions.values())).values()))
+    for name, seeds in predictions.items():
+        for seed, other in seeds.items():
+            same = other.tags == first.tags and np.array_equal(other.ids, first.ids)
+            if not same or not np.array_equal(other.labels, first.labels):
+                raise InputError(
+                    f"{name}, seed {seed}: its predictions are of other clips or tags than the first network's"
+                )
+    return first
+
+
+def _score(seeds: list[Predictions], resamples: Resamples) -> _Network:
+    once = np.ones((len(resamples.weights), 1), np.float32)
+    plain = [mean_over_tags(tag_aucs(p.labels, p.probabilities, once))[0] for p in seeds]
+    resampled = [mean_over_tags(tag_aucs(p.labels, p.probabilities, resamples.weights)) for p in seeds]
+    return _Network(np.array(plain), np.array(resampled))
+
+
+def _contrast(finding: Finding, networks: dict[str, _Network], resamples: Resamples) -> dict[str, Any]:
+    coefficients: Counter[str] = Counter()
+    for first, second in finding.pairs:
+        coefficients[first] += 1
+        coefficients[second] -= 1
+    parts = [
+        (c / len(finding.pairs), networks[name].aucs, networks[name].resampled) for name, c in coefficients.items()
+    ]
+    seeds = min(len(scores) for _, scores, _ in parts)
+    found = interval(parts, resamples.units)
+    equal = finding.paper is None or round(abs(finding.paper), 4) < SMALLEST_DIFFERENCE
+    bounds = found.bounds if seeds > 1 else None
+    return {
+        "finding": finding.name,
+        "difference": None if np.isnan(found.value) else found.value,
+        "interval": bounds,
+        "paper_difference": finding.paper,
+        "paper_finds": "no difference" if equal else "difference",
+        "verdict": _verdict(bounds, None if equal else finding.paper),
+        "seeds": seeds,
+        "clips": len(resamples.weights),
+        "resampled": {"by": "artist" if resamples.by_artist else "clip", "units": resamples.units},
+    }
+
+
+def _verdict(bounds: list[float] | None, paper: float | None) -> str:
+    """`paper` is None if the paper finds no difference."""
+    if bounds is None:
+        return "not resolved"
+    low, high = bounds
+    if paper is None:
+        margin = SMALLEST_DIFFERENCE
+        holds, opposite = -margin < low and high < margin, low > margin or high < -margin
+    else:
+        above, below = low > 0, high < 0
+        holds, opposite = (above, below) if paper > 0 else (below, above)
+    return "holds" if holds else "opposite" if opposite else "not resolved"
+
+
+def contrasts_markdown(contrasts: list[dict[str, Any]]) -> str:
+    """The contrasts as a Markdown table with what one must know to read it; empty if there are none."""
+    if not contrasts:
+        return ""
+    first = contrasts[0]
+    lines = [
+        "**The paper's findings as contrasts** (differences of mean test AUC)",
+        "",
+        "| finding | ours | 95 % interval | paper | paper finds | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in contrasts:
+        ours, paper = _signed(row["difference"]), _signed(row["paper_difference"])
+        bounds = " to ".join(map(_signed, row["interval"])) if row["interval"] else "-"
+        name = row["finding"].replace("|", "\\|")
+        lines.append(f"| {name} | {ours} | {bounds} | {paper} | {row['paper_finds']} | {row['verdict']} |")
+    fewest, most = min(row["seeds"] for row in contrasts), max(row["seeds"] for row in contrasts)
+    seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    lines += [
+        "",
+        f"Intervals over {seeds} seeds and {first['clips']} test clips ({first['resampled']['units']} "
+        f'{first["resampled"]["by"]}s drawn with replacement, alike for both networks). "No difference" holds if the '
+        f"whole interval is within ± {SMALLEST_DIFFERENCE}, the smallest difference that the paper calls one; with one "
+        "seed nothing is resolved. One interval of 20 misses the truth on average.",
+    ]
+    return "\n".join(lines)
+
+
+def _signed(difference: float | None) -> str:
+    return "-" if difference is None else f"{difference:+.4f}"

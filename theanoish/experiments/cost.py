@@ -1,0 +1,47 @@
+"""What training a network costs: multiplications and parameters, as its own shapes have them."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+from theanoish.model.network import Network
+from theanoish.settings import Settings
+
+TAGS = 50  # of MagnaTagATune; the top layer's share is hardly seen
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one network.
+
+    Attributes
+    ----------
+    operations : int
+        Floating-point operations of an update, a multiplication and its addition counted as two: running times are
+        roughly proportional to them.
+    parameters : int
+        Numbers that are learned.
+    """
+
+    operations: int
+    parameters: int
+
+
+def cost(settings: Settings, tags: int = TAGS) -> Cost:
+    """The cost of the network of these settings.
+
+    Every weight is multiplied once per frame (in a dense layer once) in the forward pass, once for its own gradient and
+    once for the gradient of its layer's input, which nothing needs below the first layer.
+    """
+    return _cost(replace(settings, seed=0), tags)
+
+
+@cache
+def _cost(settings: Settings, tags: int) -> Cost:
+    network = Network(settings, tags)
+    sizes = {name: variable.get_value(borrow=True).size for name, variable in network.parameters.items()}
+    weights = {name.partition("/")[0]: size for name, size in sizes.items() if not name.endswith("/bias")}
+    multiplications = 0
+    for number, (layer, size) in enumerate(weights.items()):
+        *time, _ = network.shapes[layer]
+        multiplications += size * (time[0] if time else 1) * (3 if number else 2)
+    return Cost(2 * settings.minibatch * multiplications, sum(sizes.values()))
