@@ -21,9 +21,9 @@ from theanoish.experiments.cost import cost
 from theanoish.experiments.figures import draw_architectures, make_figures
 from theanoish.experiments.filters import as_text
 from theanoish.experiments.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TABLES
-from theanoish.experiments.places import places_here
+from theanoish.experiments.sweep import Event, run_cells
 from theanoish.experiments.tables import collect, comparison, markdown, read_cells, write_tables
-from theanoish.experiments.workers import Event, Machine, run_cells
+from theanoish.experiments.workers import Machine, places_here
 from theanoish.interrupt import StopRequest
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES

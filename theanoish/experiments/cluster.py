@@ -11,8 +11,7 @@ from typing import Any
 
 from theanoish.errors import InputError
 from theanoish.experiments.cells import Job
-from theanoish.experiments.places import Place
-from theanoish.experiments.workers import DIED, Attempt, Ending
+from theanoish.experiments.workers import DIED, Attempt, Ending, Place
 
 _CONNECT_SECONDS = 10.0
 _POLL_SECONDS = 0.5
