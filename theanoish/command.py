@@ -87,7 +87,7 @@ def escaped(text: str) -> str:
 def _message(error: BaseException) -> str | None:
     """What to tell the user; None if the program is at fault."""
     if isinstance(error, InputError):
-        return escaped(str(error))
+        return "\n".join(map(escaped, str(error).split("\n")))  # some list the places of a fault
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return escaped(f"{where}{error.strerror or error}")

@@ -62,6 +62,7 @@ def save_checkpoint(path, data, tags, artists=("artist 0", "Artist 1 & Others", 
         "history": [],
         "data": {"path": str(data), "fingerprint": "of no consequence"},
         "backend": "jax",
+        "initial": "",
         "versions": {},
     }
     checkpoint.save(path, checkpoint.CHECKPOINT, values)

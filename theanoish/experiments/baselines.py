@@ -1,10 +1,10 @@
 """What a data set gives away without any network: rows that networks must beat, and shortcuts that they might take.
 
-*Shortcuts* are features that cannot be music: a clip's mean over its RMS (an offset of the recording or of a synthesiser), its RMS, its
-peak and its length. A tag that one of them predicts, and that is not about loudness, is predicted for a reason that a
-network may find as well. *Log-mel statistics*, mean and standard deviation over frames of each of the 128 bands, are
-music, but without any notion of time; logistic regression on them is the row to beat. With the training labels shuffled the same
-regression shows what noise scores.
+*Shortcuts* are features that cannot be music: a clip's mean over its RMS (an offset of the recording or of a
+synthesiser), its RMS, its peak and its length. A tag that one of them predicts, and that is not about loudness, is
+predicted for a reason that a network may find as well. *Log-mel statistics*, mean and standard deviation over frames of
+each of the 128 bands, are music, but without any notion of time; logistic regression on them is the row to beat. With
+the training labels shuffled the same regression shows what noise scores.
 """
 
 from collections.abc import Callable
@@ -90,7 +90,7 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
 
 
 def _features_of(dataset: Dataset, report: Report) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shortcuts (clips, 4), of which only lengths are known without raw samples, and mean and spread per band, (clips, 256)."""
+    """Shortcuts (clips, 4), NaN but for lengths without raw samples; mean and spread per band (clips, 256)."""
     every = np.arange(len(dataset.ids))
     raw = dataset.windows(Settings(frontend="raw"), every) if "raw" in dataset.representations else None
     there = [shape for shape in LENGTHS_AND_STRIDES if Representation(*shape).name in dataset.representations]
@@ -100,13 +100,13 @@ def _features_of(dataset: Dataset, report: Report) -> tuple[NDArray[np.float64],
         raise InputError(f"{dataset.path}: has neither raw samples nor a spectrogram; build it again")
     shortcuts, bands = np.full((len(every), len(SHORTCUTS)), np.nan), np.empty((len(every), 2 * MEL_CHANNELS))
     shortcuts[:, -1] = np.log(dataset.samples)
-    for clip in every:
+    for clip in range(len(every)):
         samples = _whole_clip(raw, clip) if raw else np.empty(0, np.int16)
         if raw:
             shortcuts[clip, :-1] = _loudness_of(samples)
         frames = _whole_clip(mel, clip) if mel else log_mel(samples, Representation(length, stride))
         bands[clip] = np.concatenate([frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)])
-        report("clips", int(clip) + 1, len(every))
+        report("clips", clip + 1, len(every))
     if not np.isfinite(bands).all():
         raise InputError(f"{dataset.path}: a spectrogram holds values that are not finite; build it again")
     return shortcuts, bands
@@ -128,11 +128,11 @@ def _loudness_of(samples: NDArray[np.int16]) -> tuple[float, float, float]:
 
 def _predict(
     train: NDArray[np.float64], labels: NDArray[np.uint8], test: NDArray[np.float64], strength: float
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Log-odds (test clips, tags) by logistic regression on standardised features; 0 for tags with one class."""
     scaler = StandardScaler().fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
-    predicted = np.zeros((len(test), labels.shape[1]))
+    predicted = np.zeros((len(test), labels.shape[1]), np.float32)
     for tag in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
         model = LogisticRegression(C=strength, solver="newton-cholesky").fit(train, labels[:, tag])
         predicted[:, tag] = model.decision_function(test)
@@ -150,7 +150,7 @@ def _best_strength(bands: NDArray[np.float64], dataset: Dataset, parts: dict[str
 
 
 def _scored(
-    name: str, dataset: Dataset, rows: NDArray[np.int64], predicted: NDArray[np.float64], resamples: Resamples
+    name: str, dataset: Dataset, rows: NDArray[np.int64], predicted: NDArray[np.float32], resamples: Resamples
 ) -> dict[str, Any]:
     labels = dataset.labels[rows]
     scores = score_tags(labels, predicted)
