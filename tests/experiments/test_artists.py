@@ -55,7 +55,9 @@ def test_are_other_people(one, other):
     assert by_unheard([one], [other]).tolist() == by_unheard([other], [one]).tolist() == [True]
 
 
-@pytest.mark.parametrize("artist", ["", "  ", "Various Artists", "<Unknown>", "Unknown Artist", "Magnatune Compilation", "V.A."])
+@pytest.mark.parametrize(
+    "artist", ["", "  ", "Various Artists", "<Unknown>", "Unknown Artist", "Magnatune Compilation", "V.A."]
+)
 def test_unknown_artists_count_as_heard(artist):
     assert not people(artist)
     assert by_unheard([artist, "Someone"], ["Anybody Else"]).tolist() == [False, True]

@@ -47,6 +47,7 @@ def save_checkpoint(path, data, tags):
         "history": [],
         "data": {"path": str(data), "fingerprint": "of no consequence"},
         "backend": "jax",
+        "initial": "",
         "versions": {},
     }
     checkpoint.save(path, checkpoint.CHECKPOINT, values)
