@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from theanoish.command import run_script, user_path
+from theanoish.command import escaped, run_script, user_path
 from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
 from theanoish.experiments.baselines import baselines_text, measure_baselines
@@ -53,7 +53,7 @@ def report(evaluation: Evaluation) -> str:
     lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
     for row in values["tags"]:
         auc, precision = number(row["auc"]), number(row["average_precision"])
-        lines.append(f"{row['tag']:<20} {auc:>7} {precision:>7} {row['positives']:>10}")
+        lines.append(f"{escaped(row['tag']):<20} {auc:>7} {precision:>7} {row['positives']:>10}")
     lines += [f"{'mean':<20} {number(values['mean_auc']):>7} {number(values['mean_average_precision']):>7}"]
     lines += [*interval_lines(values), ""]
     if values["missing_tags"]:

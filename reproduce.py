@@ -21,8 +21,9 @@ from theanoish.experiments.cost import cost
 from theanoish.experiments.figures import draw_architectures, make_figures
 from theanoish.experiments.filters import as_text
 from theanoish.experiments.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TABLES
-from theanoish.experiments.tables import collect, comparison, markdown, read_tables, write_tables
-from theanoish.experiments.workers import Event, Machine, places_here, run_cells
+from theanoish.experiments.sweep import Event, run_cells
+from theanoish.experiments.tables import collect, comparison, markdown, read_cells, write_tables
+from theanoish.experiments.workers import Machine, places_here
 from theanoish.interrupt import StopRequest
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES
@@ -112,13 +113,13 @@ def draw(sweep: Sweep, tags: int) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
-    stored = read_tables(args.compare) if args.compare else None
+    others = read_cells(args.compare) if args.compare else None
     dataset = Dataset(args.data)
     changes = {name: getattr(args, name) for name in OVERRIDES if getattr(args, name) is not None}
     sweep = Sweep(args.data, args.runs or Path("runs") / args.data.stem, args.backend, changes, args.seeds)
     jobs = sweep.plan(args.table, args.only)
     check(jobs, dataset)
-    left = [job for job in jobs if job.scores is None]
+    left = [job for job in jobs if not job.finished]
     if args.print:
         print("".join(f"{job.shell_command()}\n" for job in left), end="")
         return 0
@@ -129,8 +130,8 @@ def main(arguments: list[str] | None = None) -> int:
     results = collect(sweep, [t for t in args.table if names & {cell.settings.name for cell in TABLES[t]}])
     write_tables(sweep.runs, results)
     print(markdown(results))
-    if stored:
-        print(comparison(results, stored))
+    if others:
+        print(comparison(results, others, args.compare.name))
     for job, reason in failed.items():
         print(f"failed: {job.name}: {reason} ({job.log})", file=sys.stderr)
     if stopped:

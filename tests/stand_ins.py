@@ -4,8 +4,11 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
+
 from theanoish.experiments import workers
 from theanoish.experiments.cells import Job, Sweep
+from theanoish.experiments.evaluation import Predictions, write_predictions
 from theanoish.settings import Settings
 
 _TRAIN = """
@@ -18,7 +21,8 @@ _EVALUATE = """
 import shutil, sys
 from pathlib import Path
 run = Path(sys.argv[1]).parent
-shutil.copy(run.parent / f"{run.name}.json", run / "test.json")
+for kind in ("json", "npz"):
+    shutil.copy(run.parent / f"{run.name}.{kind}", run / f"test.{kind}")
 """
 
 
@@ -42,15 +46,25 @@ def jobs_with_scores(folder: Path, seeds: int) -> list[Job]:
     jobs = jobs_of(folder, seeds)
     (folder / "runs").mkdir()
     for job in jobs:
-        write_scores(folder / "runs" / f"{job.folder.name}.json", job, 0.5)
+        write_scores(folder / "runs" / job.folder.name, job, 0.5)
     return jobs
 
 
-def write_scores(file: Path, job: Job, auc: float | None) -> None:
-    """What evaluate.py writes, as far as sweeps read it."""
-    values = {"settings": job.settings.as_dict(), "update": 7, "clips": 5, "clips_kept": "all", "mean_auc": auc}
+def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30) -> None:
+    """What evaluate.py writes, as far as sweeps read it, to ``<beginning>.json`` and ``.npz``.
+
+    The predictions have about that AUC, in two tags of which one is in turn, by artists with two clips each.
+    """
+    values = {"settings": job.settings.as_dict(), "update": 7, "clips": clips, "clips_kept": "all", "mean_auc": auc}
     values |= {"artist_filtered_mean_auc": None, "mean_average_precision": 0.1}
-    file.write_text(json.dumps(values))
+    beginning.with_name(f"{beginning.name}.json").write_text(json.dumps(values))
+    generator = np.random.default_rng(job.settings.seed)
+    labels = (np.arange(2 * clips).reshape(clips, 2) % 3 == 0).astype(np.uint8)
+    right = generator.random((clips, 2)) < (auc or 0.5)
+    probabilities = np.where(right, labels, 1 - labels).astype(np.float32)
+    artists = [f"Artist {clip // 2}" for clip in range(clips)]
+    predictions = Predictions(probabilities, labels, np.arange(clips), artists, ["one", "two"])
+    write_predictions(beginning.with_name(f"{beginning.name}.npz"), predictions)
 
 
 def wait_for(condition) -> None:

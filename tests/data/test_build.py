@@ -157,7 +157,9 @@ def test_missing_files_are_an_error_unless_allowed(tmp_path, make_source):
     source, output = make_source(), tmp_path / "out.h5"
     (source / "f" / "clip_1.wav").unlink()
     (source / "c" / "clip_3.wav").unlink()
-    with pytest.raises(InputError, match=r"2 of 10 clips are missing.*clip_3\.wav.*--allow-missing"):
+    with pytest.raises(
+        InputError, match=r"2 of 10 clips are missing.*--allow-missing:\n  clip 3, c/clip_3\.wav: No such file"
+    ):
         build(BuildSettings(source, output), StopRequest())
     summary = build(BuildSettings(source, output, allow_missing=True), StopRequest())
     assert sum(summary.clips.values()) == 8 and {clip.kind for clip in summary.left_out} == {"missing"}

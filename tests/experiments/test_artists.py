@@ -24,7 +24,7 @@ OFFICIAL = Path(__file__).resolve().parents[3] / "shared" / "magnatagatune"
         ("Jacob Heringman, Catherine King", "Catherine King feat. Someone Else"),
         ("J.S. Bach", "J S Bach"),
         ("Sigur Rós", "SIGUR ROS"),
-        ("Guns N’ Roses", "guns n' roses"),
+        ("Guns N\u2019 Roses", "guns n' roses"),
         ("Ralph Meulenbroeks", "Ralph Rousseau Meulenbroeks"),
         ("AC/DC", "AC/DC"),
         ("!!!", "!!!"),
@@ -70,8 +70,7 @@ def test_strings_are_compared_letter_by_letter():
 
 @pytest.mark.skipif(not OFFICIAL.is_dir(), reason="MagnaTagATune's tables are not beside the repository")
 def test_magnatagatune():
-    """By exact strings 2,045 of 5,329 test clips are unheard. 480 of these are by people heard under another name, and 79 from
-    a compilation."""
+    """Of 5,329 test clips 2,045 are unheard by strings; 480 of these are by people heard, 79 by unknown people."""
     table = read_annotations(OFFICIAL)
     artists, heard = (np.array(table.artists)[table.splits == split].tolist() for split in ("test", "train"))
     strings, unheard = by_other_strings(artists, heard), by_unheard(artists, heard)

@@ -26,8 +26,9 @@ def write_data(path, representations=("raw",)):
         clips.append(((tone + 0.1 * offset) * level).astype(np.int16))
     counts = np.array([len(clip) for clip in clips])
     with h5py.File(path, "w") as file:
-        file.attrs.update({"format": "theanoish", "format_version": 1, "sample_rate": 16_000, "tags_kept": "all"})
+        file.attrs.update({"format": "theanoish", "format_version": 2, "sample_rate": 16_000, "tags_kept": "all"})
         file["tags"], file["labels"], file["clips/id"], file["clips/split"] = TAGS, labels, np.arange(CLIPS), SPLITS
+        file["clips/samples"] = counts
         for name in ("path", "artist", "album", "title"):
             file[f"clips/{name}"] = [f"{name} {i}" for i in range(CLIPS)]
         if "raw" in representations:
@@ -89,10 +90,11 @@ def test_report_and_json(found):
 def test_a_file_with_spectrograms_only(tmp_path):
     values = measure_baselines(write_data(tmp_path / "d.h5", ["mel_1024_1024"]))
     assert [row["name"] for row in values["baselines"]] == [
+        "length",
         "log-mel statistics",
         "log-mel statistics, training labels shuffled",
     ]
-    assert values["baselines"][0]["tags"][3]["auc"] > 0.95
+    assert values["baselines"][1]["tags"][3]["auc"] > 0.95
     assert "no raw samples" in values["warnings"][0]
 
 

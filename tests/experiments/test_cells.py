@@ -140,10 +140,26 @@ def test_damaged_scores_are_none(tmp_path, damage):
     assert job.scores is None
     job.folder.mkdir()
     file = job.folder / "test.json"
-    write_scores(file, job, 0.5)
+    write_scores(job.folder / "test", job, 0.5)
+    assert job.finished
     assert job.scores["mean_auc"] == 0.5
     file.write_bytes(damage(file.read_bytes()))
     assert job.scores is None
+    assert not job.finished
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: b"", lambda content: content[:-99], lambda content: b"PK" + content]
+)
+def test_cells_with_damaged_predictions_are_not_finished(tmp_path, damage):
+    job = Job(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
+    job.folder.mkdir()
+    write_scores(job.folder / "test", job, 0.5)
+    file = job.folder / "test.npz"
+    assert job.predictions.tags == ["one", "two"]
+    file.write_bytes(damage(file.read_bytes()))
+    assert job.predictions is None
+    assert not job.finished
 
 
 def test_updates_done_are_those_of_the_last_validation(tmp_path):
@@ -152,5 +168,17 @@ def test_updates_done_are_those_of_the_last_validation(tmp_path):
     job.folder.mkdir()
     (job.folder / "log.jsonl").write_text('{"update": 250, "loss": 1}\n{"update": 500, "loss": 1}\n')
     assert job.updates_done == 500
+    (job.folder / "log.jsonl").write_text("".join(f'{{"update": {u}, "loss": 1}}\n' for u in range(100_000)))
+    assert job.updates_done == 99_999
     (job.folder / "log.jsonl").write_text("")
     assert job.updates_done == 0
+
+
+def test_silent_units_are_those_at_the_update_that_is_tested(tmp_path):
+    job = Job(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
+    assert job.silent_units(250) == {}
+    job.folder.mkdir()
+    log = [{"update": 250, "silent": {"hidden": 0.5}}, {"update": 500, "silent": {"hidden": 0.75}}, {"update": 750}]
+    (job.folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    assert job.silent_units(500) == {"hidden": 0.75}
+    assert job.silent_units(750) == {}

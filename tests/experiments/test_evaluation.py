@@ -1,6 +1,7 @@
 """Evaluations against scikit-learn on predictions of the NumPy network, with labels chosen by hand."""
 
 import csv
+import dataclasses
 import json
 
 import h5py
@@ -12,7 +13,14 @@ import reference
 from small_data import TAGS, clip_of, small_settings, write_small_data
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import evaluate, write_csv, write_json
+from theanoish.experiments.evaluation import (
+    FEWEST_POSITIVES,
+    evaluate,
+    read_predictions,
+    write_csv,
+    write_predictions,
+)
+from theanoish.files import write_json
 from theanoish.model.network import Network
 from theanoish.training import checkpoint
 
@@ -37,11 +45,18 @@ def saved(data):
     return save_checkpoint(data.with_name("checkpoint.pkl"), data, CHECKPOINT_TAGS)
 
 
-def save_checkpoint(path, data, tags):
+def parameters_of(tags):
+    """Of a network that tells clips apart, which it does not at its start."""
+    values = Network(SETTINGS, tags).values()
+    return values | {"output/weights": np.random.default_rng([tags, 1]).standard_normal((100, tags)).astype(np.float32)}
+
+
+def save_checkpoint(path, data, tags, artists=("artist 0", "Artist 1 & Others", "artist 2")):
     values = {
         "settings": SETTINGS.as_dict(),
         "tags": tags,
-        "parameters": Network(SETTINGS, len(tags)).values(),
+        "artists": sorted(artists),
+        "parameters": parameters_of(len(tags)),
         "update": 1234,
         "validation_auc": 0.5,
         "history": [],
@@ -63,7 +78,7 @@ def evaluation(saved):
 def expected(data):
     """Labels and probabilities of the validation clips, in the checkpoint's order of tags."""
     labels = Dataset(data).labels[12:18][:, [TAGS.index(tag) for tag in CHECKPOINT_TAGS]]
-    parameters = Network(SETTINGS, 3).values()
+    parameters = parameters_of(3)
     clips = []
     for row in VALIDATION:
         frames = clip_of(data, "mel_1024_1024", row)
@@ -73,9 +88,9 @@ def expected(data):
     return labels, np.array(clips)
 
 
-def test_scores_a_tag(evaluation, expected):
+def test_scores_per_tag(evaluation, expected):
     labels, probabilities = expected
-    assert evaluation.tags == CHECKPOINT_TAGS
+    assert evaluation.predictions.tags == CHECKPOINT_TAGS
     assert evaluation.undefined_tags == ["high"]
     assert evaluation.scores.positives.tolist() == [4, 0, 3]
     for tag in (0, 2):
@@ -88,16 +103,41 @@ def test_scores_a_tag(evaluation, expected):
 
 def test_clips_by_artists_not_in_train(evaluation, expected):
     labels, probabilities = (values[3:] for values in expected)
-    filtered = evaluation.artist_filtered
-    assert filtered.clips == len(UNHEARD)
-    assert np.isnan(filtered.auc).tolist() == [True, True, False]
-    assert filtered.mean_auc == pytest.approx(roc_auc_score(labels[:, 2], probabilities[:, 2]))
+    for filtered in (evaluation.by_people, evaluation.by_strings):
+        assert filtered.clips == len(UNHEARD)
+        assert np.isnan(filtered.auc).tolist() == [True, True, False]
+        assert filtered.mean_auc == pytest.approx(roc_auc_score(labels[:, 2], probabilities[:, 2]))
 
 
-def test_no_clip_is_left_by_unheard_artists(saved):
-    evaluation = evaluate(saved, None, "train", "jax")
-    assert evaluation.artist_filtered is None
+def test_artists_heard_come_from_the_checkpoint(data, tmp_path):
+    """Not from the file under test, whose training clips are others' or none; and people are told from strings."""
+    path = save_checkpoint(tmp_path / "c.pkl", data, CHECKPOINT_TAGS, ["ARTIST 2 and Friends"])
+    evaluation = evaluate(path, None, "validation", "jax")
+    assert (evaluation.by_people.clips, evaluation.by_strings.clips) == (3, 6)
+    training = evaluate(path, None, "train", "jax").as_dict()
+    assert (training["artist_filtered_clips"], training["artist_strings_filtered_clips"]) == (10, 12)
+
+
+def test_no_clip_is_left_by_unheard_artists(saved, data, tmp_path):
+    unknown = change_tables(data, tmp_path / "unknown.h5", artist=[""] * 24)
+    evaluation = evaluate(saved, unknown, "test", "jax")
+    assert evaluation.by_people is evaluation.by_strings is None
     assert evaluation.as_dict()["artist_filtered_clips"] == 0
+
+
+def change_tables(data, path, **tables):
+    path.write_bytes(data.read_bytes())
+    with h5py.File(path, "a") as file:
+        for name, values in tables.items():
+            file[f"clips/{name}"][:] = values
+    return path
+
+
+def test_a_file_of_test_clips_only(saved, data, tmp_path):
+    path = change_tables(data, tmp_path / "test_only.h5", split=["test"] * 24)
+    evaluation = evaluate(saved, path, "test", "jax")
+    assert evaluation.scores.clips == 24
+    assert evaluation.by_people.clips == 24 - 15
 
 
 def test_names_of_tags_travel(saved, data, evaluation, tmp_path):
@@ -114,10 +154,12 @@ def test_names_of_tags_travel(saved, data, evaluation, tmp_path):
 
 
 def test_json_and_csv(evaluation, tmp_path):
-    write_json(tmp_path / "e.json", evaluation)
+    write_json(tmp_path / "e.json", evaluation.as_dict())
     values = json.loads((tmp_path / "e.json").read_text())
     assert values == evaluation.as_dict()
-    assert values["paper_auc"] == PAPER_AUC
+    low, high = values["mean_auc_interval"]
+    assert 0 <= low < values["mean_auc"] < high <= 1
+    assert values["resampled"] == {"by": "clip", "units": 6}  # of two artists only
     assert (values["clips"], values["clips_kept"], values["update"]) == (6, "tagged", 1234)
     assert values["tags"][1] == {"tag": "high", "auc": None, "average_precision": None, "positives": 0}
     write_csv(tmp_path / "e.csv", evaluation)
@@ -135,10 +177,72 @@ def test_predictions_that_are_not_finite(saved, tmp_path):
         evaluate(tmp_path / "nan.pkl", None, "test", "jax")
 
 
-def test_data_that_lack_a_tag(data, tmp_path):
-    path = save_checkpoint(tmp_path / "c.pkl", data, ["loud", "zither"])
-    with pytest.raises(InputError, match=r"lacks tags of the checkpoint: zither; .*--data"):
+def test_data_of_other_tags(data, tmp_path, evaluation):
+    """Those in common are scored as if there were no others; the rest is named."""
+    path = save_checkpoint(tmp_path / "c.pkl", data, ["zither", *CHECKPOINT_TAGS])
+    other = evaluate(path, None, "validation", "jax")
+    assert other.predictions.tags == CHECKPOINT_TAGS
+    assert other.missing_tags == other.as_dict()["missing_tags"] == ["zither"]
+    assert evaluation.missing_tags == []
+    columns = checkpoint.load(path, checkpoint.CHECKPOINT)["parameters"]["output/bias"].shape[0]
+    assert (columns, other.predictions.probabilities.shape) == (4, (6, 3))
+    path = save_checkpoint(tmp_path / "none.pkl", data, ["zither"])
+    with pytest.raises(InputError, match=r"small\.h5: has none of the checkpoint's tags, which are zither"):
         evaluate(path, None, "test", "jax")
+
+
+def test_the_papers_number_is_for_magnatagatunes_tags(saved, data, tmp_path, monkeypatch):
+    assert evaluate(saved, None, "test", "jax").paper_auc is None
+    monkeypatch.setattr("theanoish.experiments.evaluation.MAGNATAGATUNE_TAGS", set(TAGS))
+    path = save_checkpoint(tmp_path / "c.pkl", data, TAGS)
+    assert evaluate(path, None, "test", "jax").paper_auc == PAPER_AUC
+    assert evaluate(saved, None, "test", "jax").paper_auc is None  # of three of the tags
+
+
+def test_few_clips_are_told(evaluation, saved):
+    assert evaluation.is_small
+    assert evaluation.rare_tags == 2  # 4 of 6 clips, and 3 of 6; "high" is undefined
+    positives = np.array([FEWEST_POSITIVES, 100 - FEWEST_POSITIVES, 50])
+    many = dataclasses.replace(
+        evaluation, scores=dataclasses.replace(evaluation.scores, auc=np.ones(3), positives=positives, clips=100)
+    )
+    assert (many.is_small, many.rare_tags) == (False, 0)
+
+
+def test_predictions_come_back(evaluation, expected, tmp_path):
+    write_predictions(tmp_path / "p.npz", evaluation.predictions)
+    again = read_predictions(tmp_path / "p.npz")
+    np.testing.assert_array_equal(again.labels, expected[0])
+    np.testing.assert_allclose(again.probabilities, expected[1], rtol=1e-3)
+    assert np.ptp(expected[1], axis=0).min() > 1e-3  # clips differ
+    np.testing.assert_array_equal(again.probabilities, evaluation.predictions.probabilities)
+    assert again.ids.tolist() == [112, 113, 114, 115, 116, 117]
+    assert again.artists == ["artist 2"] * 3 + ["artist 3"] * 3
+    assert again.tags == CHECKPOINT_TAGS
+    assert [again.probabilities.dtype, again.labels.dtype, again.ids.dtype] == [np.float32, np.uint8, np.int64]
+
+
+@pytest.mark.parametrize("broken", ["cut", "text", "missing", "pickle", "compressed", "shapes", "types", "not finite"])
+def test_predictions_that_are_damaged(evaluation, tmp_path, broken):
+    path = tmp_path / "p.npz"
+    arrays = {name: np.asarray(value) for name, value in dataclasses.asdict(evaluation.predictions).items()}
+    if broken == "pickle":
+        arrays["artists"] = arrays["artists"].astype(object)
+    elif broken == "shapes":
+        arrays["labels"] = arrays["labels"][:, :2]
+    elif broken == "types":
+        arrays["labels"] = arrays["labels"].astype(float)
+    elif broken == "not finite":
+        arrays["probabilities"][2, 1] = np.nan
+    (np.savez_compressed if broken == "compressed" else np.savez)(path, **arrays)
+    if broken == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif broken == "text":
+        path.write_text("probabilities")
+    elif broken == "missing":
+        path.unlink()
+    with pytest.raises(InputError, match=r"p\.npz: no predictions that evaluate\.py --predictions wrote"):
+        read_predictions(path)
 
 
 def test_data_that_moved(data, tmp_path):

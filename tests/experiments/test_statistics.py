@@ -79,8 +79,8 @@ def test_width_without_clips_or_without_seeds():
 def simulate(generator, spread):
     """Labels, artists and scores of two networks with three seeds each, of 200 clips by 40 artists.
 
-    Scores of clips with and without a tag are normal, at a distance that depends on network and seed. The same things make clips
-    hard for both networks, artists more than clips.
+    Scores of clips with and without a tag are normal, at a distance that depends on network and seed. The same things
+    make clips hard for both networks, artists more than clips.
     """
     artist = np.repeat(np.arange(40), 5)
     labels = (generator.random((200, 1)) < generator.beta(1.5, 3, (40, 1))[artist]).astype(np.uint8)

@@ -14,12 +14,14 @@ import termios
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from small_data import TAGS, small_settings, write_small_data
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
+from theanoish.experiments.evaluation import read_predictions
 from theanoish.files import locked
 from theanoish.training import checkpoint
 from theanoish.training.trainer import Trainer
@@ -243,6 +245,44 @@ def test_train_does_not_overwrite_a_run(capsys, finished, data):
     before = (finished[0] / "state.pkl").read_bytes()
     assert "holds a run already" in refusal(capsys, "train.py", "--data", data, *OPTIONS, "--run", finished[0])
     assert (finished[0] / "state.pkl").read_bytes() == before
+
+
+def test_evaluate_writes_before_it_prints_and_printing_never_fails(finished, environment, tmp_path):
+    """Nobody reads, a terminal for ASCII only; and what a file holds cannot act on a terminal."""
+    data = tmp_path / "data.h5"
+    data.write_bytes((finished[0].parent / "small.h5").read_bytes())
+    saved = checkpoint.load(finished[0] / "checkpoint.pkl", checkpoint.CHECKPOINT)
+    names = ["ピアノ", "\x1b[2J", "high", "loud"]
+    with h5py.File(data, "a") as file:
+        file["tags"][:] = names
+    checkpoint.save(tmp_path / "c.pkl", checkpoint.CHECKPOINT, saved | {"tags": names})
+    arguments = ["c.pkl", "--data", data, "--json", "s.json", "--csv", "s.csv", "--predictions", "p.npz"]
+    ended = run_script(environment | {"PYTHONIOENCODING": "ascii"}, tmp_path, "evaluate.py", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert "\\u30d4\\u30a2\\u30ce" in ended.stdout
+    assert "\\x1b[2J" in ended.stdout
+    assert "\x1b" not in ended.stdout
+    assert [row["tag"] for row in json.loads((tmp_path / "s.json").read_text())["tags"]] == names
+    assert read_predictions(tmp_path / "p.npz").tags == names
+    for file in ("s.json", "s.csv", "p.npz"):
+        (tmp_path / file).unlink()
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, str(ROOT / "evaluate.py"), *map(str, arguments)]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert {"s.json", "s.csv", "p.npz"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_baselines(data, environment, tmp_path):
+    ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, "--json", "b.json")
+    assert ended.returncode == 0, ended.stderr
+    values = json.loads((tmp_path / "b.json").read_text())
+    assert f"{values['baselines'][1]['mean_auc']:.4f}" in ended.stdout
+    ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, "--csv", "b.csv")
+    assert ended.returncode == 2
+    assert "leave out --csv" in ended.stderr
 
 
 def test_the_bar_shows_the_score_on_a_narrow_terminal(finished, environment, tmp_path):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,9 @@ def test_text():
     short = taggram([[0.1, 0.5]], begins=[0], seconds=1.2)
     assert "shorter than a window" in as_text(short, top=1)
     assert "throughout" in as_text(short, top=1)
+    odd = replace(SONG, remark="damaged: holds 0:10 of 0:20")
+    assert as_text(odd, top=1).startswith("a/song.mp3 (0:10, damaged: holds 0:10 of 0:20)")
+    assert as_dict(odd)["remark"] == odd.remark
     flicker = taggram(np.tile([[0.9], [0.1]], (6, 1)), begins=range(0, 36, 3), seconds=36, tags=["on"])
     assert as_text(flicker, top=1).endswith("  on  0:00-0:03, 0:06-0:09, 0:12-0:15 and 3 shorter")
 

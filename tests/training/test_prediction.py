@@ -42,7 +42,12 @@ def test_clips_are_means_over_their_windows(dataset):
     windows = dataset.windows(settings, rows)
     assert windows.consecutive.sum() > WINDOWS_A_CALL  # more than one call, the last one not full
     assert len(set(windows.consecutive)) > 1
-    predicted = Predictor(network, "jax").predict_clips(windows)
+    reports = []
+    predicted = Predictor(network, "jax").predict_clips(windows, lambda *report: reports.append(report))
+    total = windows.consecutive.sum()
+    assert reports == [
+        (min(done, total), total) for done in range(WINDOWS_A_CALL, total + WINDOWS_A_CALL, WINDOWS_A_CALL)
+    ]
     expected = [expected_of(dataset, settings, network, row) for row in rows]
     np.testing.assert_allclose(predicted, expected, rtol=1e-3)
     assert np.ptp(predicted, axis=0).min() > 1e-3  # clips differ, so that mixing them up would show

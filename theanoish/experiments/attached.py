@@ -1,9 +1,9 @@
 """Run a script that stops with the process that started it: python -P attached.py CORE SCRIPT ARGUMENTS...
 
-Standard input is a pipe that the starter holds. Once it closes it, or has died in whatever way, the script is stopped as by
-SIGTERM. The system closes the pipes of the dead, so that nothing is lost between the start and the first look.
-CORE is the number of the core to hold the script to, or "any". Imports nothing of the package: first of all the core, by
-which numerical libraries choose their number of threads when they are loaded.
+Standard input is a pipe that the starter holds. Once it closes it, or has died in whatever way, the script is stopped
+as by SIGTERM. The system closes the pipes of the dead, so that no death is missed, however early.
+CORE is the number of the core to hold the script to, or "any". That comes first, as numerical libraries choose their
+number of threads by it when they are loaded.
 """
 
 import os

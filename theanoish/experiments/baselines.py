@@ -1,10 +1,10 @@
 """What a data set gives away without any network: rows that networks must beat, and shortcuts that they might take.
 
-*Shortcuts* are features that cannot be music: a clip's mean over its RMS (an offset of the recording or of a synthesiser), its RMS, its
-peak and its length. A tag that one of them predicts, and that is not about loudness, is predicted for a reason that a
-network may find as well. *Log-mel statistics*, mean and standard deviation over frames of each of the 128 bands, are
-music, but without any notion of time; logistic regression on them is the row to beat. With the training labels shuffled the same
-regression shows what noise scores.
+*Shortcuts* are features that cannot be music: a clip's mean over its RMS (an offset of the recording or of a
+synthesiser), its RMS, its peak and its length. A tag that one of them predicts, and that is not about loudness, is
+predicted for a reason that a network may find as well. *Log-mel statistics*, mean and standard deviation over frames of
+each of the 128 bands, are music, but without any notion of time; logistic regression on them is the row to beat. With
+the training labels shuffled the same regression shows what noise scores.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from theanoish.data.mel import log_mel
 from theanoish.errors import InputError
 from theanoish.experiments.evaluation import plain
 from theanoish.experiments.statistics import Resamples, interval_of_checkpoint, resample, tag_aucs
-from theanoish.representation import LENGTHS_AND_STRIDES
+from theanoish.representation import LENGTHS_AND_STRIDES, MEL_CHANNELS, Representation
 from theanoish.settings import Settings
 from theanoish.training.metrics import score_tags
 
 SHORTCUTS = ("mean / RMS", "RMS", "peak", "length")
-_LOUDNESS = set("loud quiet soft hard heavy calm silent silence low volume noisy".split())
+_LOUDNESS = set(["loud", "quiet", "soft", "hard", "heavy", "calm", "silent", "silence", "low", "volume", "noisy"])
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the regression: scikit-learn's C, chosen by validation AUC
 _PLAIN_STRENGTH = 1.0
 _NOTABLE_AUC, _NOTABLE_DEVIATIONS = 0.6, 3.0
@@ -40,7 +40,7 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
     Parameters
     ----------
     path : Path
-        HDF5 data set with raw samples, a log-mel spectrogram or both.
+        HDF5 data set with raw samples, a log-mel spectrogram or both; with the latter alone only lengths are shortcuts.
     report : callable, optional
         Called with what is counted, how many are done, and of how many.
 
@@ -58,30 +58,25 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
     dataset = Dataset(path)
     parts = {split: np.flatnonzero(dataset.splits == split) for split in ("train", "validation", "test")}
     parts |= {split: dataset.rows(split) for split in ("train", "test")}
-    features = _features_of(dataset, report)
+    shortcuts, bands = _features_of(dataset, report)
     resamples = resample([dataset.artists[row] for row in parts["test"]])
-    rows = []
+    train_labels = dataset.labels[parts["train"]]
+    has_raw = "raw" in dataset.representations
+    names, columns = (SHORTCUTS, shortcuts) if has_raw else (SHORTCUTS[-1:], shortcuts[:, -1:])
+    rows: list[dict[str, Any]] = []
 
     def add(name: str, values: NDArray[np.float64], strength: float, labels: NDArray[np.uint8]) -> None:
         predicted = _predict(values[parts["train"]], labels, values[parts["test"]], strength)
         rows.append(_scored(name, dataset, parts["test"], predicted, resamples))
-        report("baselines", len(rows), total)
+        report("baselines", len(rows), len(names) + has_raw + 2)
 
-    shortcuts = features.get("shortcuts")
-    bands = features["bands"]
-    train_labels = dataset.labels[parts["train"]]
-    total = 2 + (len(SHORTCUTS) + 1 if shortcuts is not None else 0)
-    warnings = []
-    if shortcuts is None:
-        warnings.append("the file has no raw samples: mean, RMS, peak and length were not looked at")
-    else:
-        curved = np.stack(
-            [shortcuts, StandardScaler().fit(shortcuts[parts["train"]]).transform(shortcuts) ** 2], axis=2
-        )
-        for column, name in enumerate(SHORTCUTS):
-            add(name, curved[:, column], _PLAIN_STRENGTH, train_labels)
-            warnings += _warnings(rows[-1])
-        add("these four together", curved.reshape(len(curved), -1), _PLAIN_STRENGTH, train_labels)
+    warnings = [] if has_raw else ["the file has no raw samples: mean, RMS and peak were not looked at"]
+    squares = StandardScaler().fit(columns[parts["train"]]).transform(columns) ** 2  # so that a middle may be preferred
+    for column, name in enumerate(names):
+        add(name, np.stack([columns[:, column], squares[:, column]], axis=1), _PLAIN_STRENGTH, train_labels)
+        warnings += _warnings(rows[-1])
+    if has_raw:
+        add("these four together", np.hstack([columns, squares]), _PLAIN_STRENGTH, train_labels)
     strength = _best_strength(bands, dataset, parts)
     add("log-mel statistics", bands, strength, train_labels)
     shuffled = np.random.default_rng(0).permutation(train_labels)
@@ -94,26 +89,27 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
     }
 
 
-def _features_of(dataset: Dataset, report: Report) -> dict[str, NDArray[np.float64]]:
-    """Shortcuts (clips, 4), if there are raw samples, and mean and spread per band, (clips, 256)."""
+def _features_of(dataset: Dataset, report: Report) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shortcuts (clips, 4), NaN but for lengths without raw samples; mean and spread per band (clips, 256)."""
     every = np.arange(len(dataset.ids))
     raw = dataset.windows(Settings(frontend="raw"), every) if "raw" in dataset.representations else None
-    shapes = [shape for shape in LENGTHS_AND_STRIDES if "mel_{}_{}".format(*shape) in dataset.representations]
-    length, stride = [*shapes, LENGTHS_AND_STRIDES[0]][0]
-    mel = dataset.windows(Settings(frontend="mel", length=length, stride=stride), every) if shapes else None
+    there = [shape for shape in LENGTHS_AND_STRIDES if Representation(*shape).name in dataset.representations]
+    length, stride = [*there, LENGTHS_AND_STRIDES[0]][0]
+    mel = dataset.windows(Settings(frontend="mel", length=length, stride=stride), every) if there else None
     if raw is None and mel is None:
         raise InputError(f"{dataset.path}: has neither raw samples nor a spectrogram; build it again")
-    shortcuts, bands = np.empty((len(every), len(SHORTCUTS))), np.empty((len(every), 2 * 128))
-    for clip in every:
+    shortcuts, bands = np.full((len(every), len(SHORTCUTS)), np.nan), np.empty((len(every), 2 * MEL_CHANNELS))
+    shortcuts[:, -1] = np.log(dataset.samples)
+    for clip in range(len(every)):
         samples = _whole_clip(raw, clip) if raw else np.empty(0, np.int16)
         if raw:
-            shortcuts[clip] = _shortcuts_of(samples)
-        frames = _whole_clip(mel, clip) if mel else log_mel(samples, length, stride)
+            shortcuts[clip, :-1] = _loudness_of(samples)
+        frames = _whole_clip(mel, clip) if mel else log_mel(samples, Representation(length, stride))
         bands[clip] = np.concatenate([frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)])
-        report("clips", int(clip) + 1, len(every))
+        report("clips", clip + 1, len(every))
     if not np.isfinite(bands).all():
         raise InputError(f"{dataset.path}: a spectrogram holds values that are not finite; build it again")
-    return {"bands": bands} | ({"shortcuts": shortcuts} if raw else {})
+    return shortcuts, bands
 
 
 def _whole_clip(windows: Windows, clip: int) -> NDArray[Any]:
@@ -122,25 +118,21 @@ def _whole_clip(windows: Windows, clip: int) -> NDArray[Any]:
     return values[0]
 
 
-def _shortcuts_of(samples: NDArray[np.int16]) -> tuple[float, float, float, float]:
-    """Mean over RMS; RMS, peak and length as logarithms, silence counting as one unit of 16 bits."""
+def _loudness_of(samples: NDArray[np.int16]) -> tuple[float, float, float]:
+    """Mean over RMS; RMS and peak as logarithms, silence counting as one unit of 16 bits."""
     values = samples.astype(np.float64)
-    rms = float(np.sqrt(np.mean(values**2)))
-    return (
-        float(values.mean()) / rms if rms else 0.0,
-        float(np.log(max(rms, 1.0))),
-        float(np.log(max(abs(values).max(), 1.0))),
-        float(np.log(len(values))),
-    )
+    rms = float(np.sqrt(values @ values / len(values)))
+    peak = max(-float(values.min()), float(values.max()))
+    return float(values.mean()) / rms if rms else 0.0, float(np.log(max(rms, 1.0))), float(np.log(max(peak, 1.0)))
 
 
 def _predict(
     train: NDArray[np.float64], labels: NDArray[np.uint8], test: NDArray[np.float64], strength: float
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Log-odds (test clips, tags) by logistic regression on standardised features; 0 for tags with one class."""
     scaler = StandardScaler().fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
-    predicted = np.zeros((len(test), labels.shape[1]))
+    predicted = np.zeros((len(test), labels.shape[1]), np.float32)
     for tag in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
         model = LogisticRegression(C=strength, solver="newton-cholesky").fit(train, labels[:, tag])
         predicted[:, tag] = model.decision_function(test)
@@ -158,7 +150,7 @@ def _best_strength(bands: NDArray[np.float64], dataset: Dataset, parts: dict[str
 
 
 def _scored(
-    name: str, dataset: Dataset, rows: NDArray[np.int64], predicted: NDArray[np.float64], resamples: Resamples
+    name: str, dataset: Dataset, rows: NDArray[np.int64], predicted: NDArray[np.float32], resamples: Resamples
 ) -> dict[str, Any]:
     labels = dataset.labels[rows]
     scores = score_tags(labels, predicted)

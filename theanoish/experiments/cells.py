@@ -5,6 +5,7 @@ updates, so a sweep finds what earlier ones left there: finished cells are read,
 """
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from typing import Any
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments.cost import cost
+from theanoish.experiments.evaluation import Predictions, read_predictions
 from theanoish.experiments.paper import TABLES
 from theanoish.files import read_json
 from theanoish.settings import Settings
@@ -85,13 +87,39 @@ class Job:
             return None
 
     @property
+    def predictions(self) -> Predictions | None:
+        """What it predicts for the test clips; None until it is finished, or if they are damaged."""
+        try:
+            return read_predictions(self.folder / "test.npz")
+        except InputError:
+            return None
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.scores is not None and self.predictions is not None
+
+    @property
     def updates_done(self) -> int:
         """Updates before the last validation."""
+        return max((entry["update"] for entry in self._validations(10_000)), default=0)
+
+    def silent_units(self, update: int) -> dict[str, float]:
+        """The share of units per layer that were silent on all validation clips after `update` updates."""
+        entries = [entry for entry in self._validations() if entry["update"] == update]
+        return entries[-1].get("silent", {}) if entries else {}
+
+    def _validations(self, last_bytes: int = 2**63 - 1) -> list[dict[str, Any]]:
+        """The entries of the run's log that its last bytes hold; none if they are damaged."""
         try:
-            *_, last = (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-            return int(json.loads(last)["update"])
-        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged
-            return 0
+            with (self.folder / "log.jsonl").open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - last_bytes))
+                lines = file.read().splitlines()[size > last_bytes :]  # the first one is cut off
+            entries = [json.loads(line) for line in lines]
+            return [entry for entry in entries if isinstance(entry["update"], int)]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
 
 
 def _options(settings: Settings) -> list[str]:
@@ -99,7 +127,10 @@ def _options(settings: Settings) -> list[str]:
     by_rate = replace(settings, learning_rate=None).learning_rate  # type: ignore[arg-type]  # the default
     defaults = Settings().as_dict() | {"frontend": None, "length": None, "stride": None, "learning_rate": by_rate}
     changed = {name: value for name, value in settings.as_dict().items() if value != defaults[name]}
-    return [text for name, value in changed.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    options = [
+        [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])] for name, value in changed.items()
+    ]
+    return [text for option in options for text in option]
 
 
 @dataclass(frozen=True)
@@ -182,11 +213,11 @@ def _check_folder(job: Job) -> None:
     file = job.folder / "settings.json"
     if not file.exists():
         return
+    stored = read_json(file)
     try:
-        stored = read_json(file)
         differing = [name for name, value in job.settings.as_dict().items() if stored["settings"][name] != value]
         data = Path(stored["data"]).name
-    except (InputError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(f"{file}: damaged ({error!r}); remove the folder to train this cell again") from error
     if data != job.data.name:
         raise InputError(f"{job.folder}: was trained on {data}, not {job.data.name}; choose another --runs folder")

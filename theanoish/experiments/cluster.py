@@ -39,8 +39,8 @@ def connect(address: str) -> Any:
 class Cluster:
     """The workers of a Dask cluster, with one cell at each of their threads.
 
-    Only workers get cells that have this very version of the package. What is sent to them are functions by value, so that
-    the scheduler, and the workers that are refused, need not have it.
+    Only workers that have this very version of the package get cells. What is sent to them are functions by value, so
+    that the scheduler, and the workers that are refused, need not have it.
 
     Parameters
     ----------

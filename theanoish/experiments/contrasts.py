@@ -3,11 +3,12 @@
 Verdicts, from the 95 % interval (`theanoish.experiments.statistics`) of a difference over seeds and test clips:
 
 - The paper finds a *difference*: "holds" if the interval lies on the paper's side of 0, "opposite" if on the other.
-- The paper finds *no difference* (a shorter stride "does not result in any significant improvement", L2 pooling "does not
-  seem to perform significantly better", dropout "did not affect performance significantly"): an interval around 0 would not show
-  that, as a wide one always is. It "holds" if the whole interval lies within ± 0.0086, which is the smallest difference that
-  the paper calls one (max-pooling of 4 "performs worse"), and is "opposite" if the whole interval lies outside
-  (equivalence by an interval: Schuirmann 1987). By the same number a paper's difference is told from none.
+- The paper finds *no difference* (a shorter stride "does not result in any significant improvement", L2 pooling "does
+  not seem to perform significantly better", dropout "did not affect performance significantly"): an interval around 0
+  would not show that, as a wide one always is. It "holds" if the whole interval lies within ± 0.0086, which is the
+  smallest difference that the paper calls one (max-pooling of 4 "performs worse"), and is "opposite" if the whole
+  interval lies outside (equivalence by an interval: Schuirmann 1987). By the same number a paper's difference is told
+  from none.
 - Everything else is "not resolved", and so is whatever has one seed only, as nothing is known of others.
 
 Of 20 intervals one misses the truth on average: a single verdict is weaker than several rows that agree.
@@ -53,10 +54,10 @@ def find_contrasts(predictions: dict[str, dict[int, Predictions]]) -> list[dict[
     Returns
     -------
     list of dict
-        Plain values, one entry per finding all of whose networks are there: "finding", "difference", "interval" (None if
-        nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference" or
-        "no difference"), "verdict" ("holds", "opposite" or "not resolved"), "seeds" (the fewest of a network), "clips", and
-        "resampled" as in `Evaluation.as_dict`.
+        Plain values, one entry per finding all of whose networks are there: "finding", "difference", "interval" (None
+        if nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference" or
+        "no difference"), "verdict" ("holds", "opposite" or "not resolved"), "seeds" (the fewest of a network), "clips",
+        and "resampled" as in `Evaluation.as_dict`.
 
     Raises
     ------
@@ -83,7 +84,9 @@ def _common_clips(predictions: dict[str, dict[int, Predictions]]) -> Predictions
         for seed, other in seeds.items():
             same = other.tags == first.tags and np.array_equal(other.ids, first.ids)
             if not same or not np.array_equal(other.labels, first.labels):
-                raise InputError(f"{name}, seed {seed}: its predictions are of other clips or tags than the first network's")
+                raise InputError(
+                    f"{name}, seed {seed}: its predictions are of other clips or tags than the first network's"
+                )
     return first
 
 
@@ -99,7 +102,9 @@ def _contrast(finding: Finding, networks: dict[str, _Network], resamples: Resamp
     for first, second in finding.pairs:
         coefficients[first] += 1
         coefficients[second] -= 1
-    parts = [(c / len(finding.pairs), networks[name].aucs, networks[name].resampled) for name, c in coefficients.items()]
+    parts = [
+        (c / len(finding.pairs), networks[name].aucs, networks[name].resampled) for name, c in coefficients.items()
+    ]
     seeds = min(len(scores) for _, scores, _ in parts)
     found = interval(parts, resamples.units)
     equal = finding.paper is None or round(abs(finding.paper), 4) < SMALLEST_DIFFERENCE
@@ -152,9 +157,9 @@ def contrasts_markdown(contrasts: list[dict[str, Any]]) -> str:
     lines += [
         "",
         f"Intervals over {seeds} seeds and {first['clips']} test clips ({first['resampled']['units']} "
-        f"{first['resampled']['by']}s drawn with replacement, alike for both networks). \"No difference\" holds if the whole "
-        f"interval is within ± {SMALLEST_DIFFERENCE}, the smallest difference that the paper calls one; with one seed nothing is "
-        "resolved. One interval of 20 misses the truth on average.",
+        f'{first["resampled"]["by"]}s drawn with replacement, alike for both networks). "No difference" holds if the '
+        f"whole interval is within ± {SMALLEST_DIFFERENCE}, the smallest difference that the paper calls one; with one "
+        "seed nothing is resolved. One interval of 20 misses the truth on average.",
     ]
     return "\n".join(lines)
 

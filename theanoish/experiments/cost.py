@@ -16,8 +16,8 @@ class Cost:
     Attributes
     ----------
     operations : int
-        Floating-point operations of an update, a multiplication and its addition counted as two: running times are roughly
-        proportional to them.
+        Floating-point operations of an update, a multiplication and its addition counted as two: running times are
+        roughly proportional to them.
     parameters : int
         Numbers that are learned.
     """
@@ -29,8 +29,8 @@ class Cost:
 def cost(settings: Settings, tags: int = TAGS) -> Cost:
     """The cost of the network of these settings.
 
-    Every weight is multiplied once per place it is applied at (per frame; once in a dense layer) in the forward pass, once for
-    its own gradient and once for the gradient of its layer's input, which nothing needs below the first layer.
+    Every weight is multiplied once per frame (in a dense layer once) in the forward pass, once for its own gradient and
+    once for the gradient of its layer's input, which nothing needs below the first layer.
     """
     return _cost(replace(settings, seed=0), tags)
 

@@ -1,7 +1,7 @@
 """Evaluating a checkpoint on a split of any data set: from checkpoint and HDF5 file to scores per tag.
 
-The data set may have other tags than the checkpoint (those in common are scored), a single split, and no artists. What was
-heard in training is read from the checkpoint, never from the file under test.
+The data set may have other tags than the checkpoint (those in common are scored), a single split, and no artists. What
+was heard in training is read from the checkpoint, never from the file under test.
 """
 
 import csv

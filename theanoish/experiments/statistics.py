@@ -1,34 +1,38 @@
 """95 % intervals of mean scores: test clips are resampled, seeds are repeated, and both vary.
 
-**Clips.** The bootstrap of Efron (1979): artists (clips, if there are no artists) are drawn with replacement as often as there
-are, so each resample is a whole number of times that each clip occurs. Clips of one artist resemble each other and
-stay together (cluster bootstrap; Davison and Hinkley 1997, section 3.8). The variance over resamples times K / (K - 1), K being the
-number of artists, is the clips' part V. It is the spread that is taken from the resamples, not their percentiles: clips
-that occur several times raise an average precision, so its resamples lie too high.
+**Clips.** The bootstrap of Efron (1979): artists (clips, if there are no artists) are drawn with replacement as often
+as there are, so each resample is a whole number of times that each clip occurs. Clips of one artist resemble each other
+and stay together (cluster bootstrap; Davison and Hinkley 1997, section 3.8). The variance over resamples times K / (K -
+1), K being the number of artists, is the clips' part V. It is the spread that is taken from the resamples, not their
+percentiles: clips that occur several times raise an average precision, so its resamples lie too high.
 
-**Scores of a resample** are exact. With w the times a clip occurs and P, N their sums over a tag's positive and negative
-clips, AUC = sum over pairs of a positive i and a negative j of w_i w_j [i above j, half if equal] / (P N), the
-Mann-Whitney statistic (Hanley and McNeil 1982). The negatives between two neighbouring positives only matter in sum, so that
-each tag's clips are sorted once, and one product with a sparse matrix gives those sums in all resamples. A tag
-without positive or negative clips in a resample is left out of that resample's mean, as it is of the plain one. Networks are
-compared on the same resamples, in which the same tags are defined for all of them.
+**Scores of a resample** are exact. With w the times a clip occurs and P, N their sums over a tag's positive and
+negative clips, AUC = sum over pairs of a positive i and a negative j of w_i w_j [i above j, half if equal] / (P N), the
+Mann-Whitney statistic (Hanley and McNeil 1982). The negatives between two neighbouring positives only matter in sum, so
+that each tag's clips are sorted once, and one product with a sparse matrix gives those sums in all resamples. A tag
+without positive or negative clips in a resample is left out of that resample's mean, as it is of the plain one.
+Networks are compared on the same resamples, in which the same tags are defined for all of them.
 
-**Seeds.** The score of seed s on clips C is m + a_s + b_C + e_sC, in the manner of a two-way analysis of variance with random effects
-(Searle, Casella and McCulloch 1992; Owen 2007 for resampling both ways). The mean over S seeds has the variance
-var(a) / S + var(b) + var(e) / S. The resamples of the *mean over seeds* give V = var(b) + var(e) / S. The variance of
-the seeds' scores s² estimates var(a) + var(e); the same difference of two seeds over resamples gives var(e) alone:
-half its variance, averaged over all pairs of seeds. Hence
+**Seeds.** The score of seed s on clips C is m + a_s + b_C + e_sC, in the manner of a two-way analysis of variance with
+random effects (Searle, Casella and McCulloch 1992; Owen 2007 for resampling both ways). The mean over S seeds has the
+variance var(a) / S + var(b) + var(e) / S. The resamples of the *mean over seeds* give V = var(b) + var(e) / S. The
+variance of the seeds' scores s² estimates var(a) + var(e); the same difference of two seeds over resamples gives var(e)
+alone: half its variance, averaged over all pairs of seeds. Hence
 
     variance = V + max(0, s² - var(e)) / S.
 
-Adding s² / S to V would count var(e) twice, and drawing S seeds with replacement would be too narrow by (S - 1) / S.
-For a sum of networks' means with coefficients c, V is the variance of the sum over resamples (the clips are paired, which is what
-makes differences sharper than scores) and each network adds its c² max(0, s² - var(e)) / S. Seeds of different networks are
-taken as independent. (Equal seeds share the order of clips, nothing else. If that makes them alike the interval is too wide,
-never too narrow; to pair them would leave two degrees of freedom.) The interval is Student's t with Satterthwaite's (1946)
-degrees of freedom: variance² / (sum of (c² s² / S)² / (S - 1) + V² / (K - 1)).
+Adding s² / S to V would count var(e) twice, and drawing S seeds with replacement would leave only (S - 1) / S of its
+part. For a sum of networks' means with coefficients c, V is the variance of the sum over resamples (the clips are
+paired, which is what makes differences sharper than scores) and each network adds its c² max(0, s² - var(e)) / S. Seeds
+of different networks are taken as independent. (Equal seeds share the order of clips and some initial weights. If that
+makes them alike the interval is too wide, never too narrow; to pair them would leave two degrees of freedom.) The
+interval is Student's t with Satterthwaite's (1946) degrees of freedom: variance² / (sum of (c² s² / S)² / (S - 1) + V²
+/ (K - 1)).
 
-How often such intervals hold the truth is measured in ``tests/experiments/test_statistics.py``.
+How often such intervals hold a known truth, by the simulation in ``tests/experiments/test_statistics.py`` (2,000 times,
+40 artists of 5 clips, three seeds): differences 95 to 97 %, whether seeds do nothing or most; a single score, which a
+few artists can decide, 91 to 92 % with one tag, 93 to 94 % with three tags or 80 artists. So read a single score's
+interval as a little too narrow if artists are few.
 """
 
 import math
@@ -153,7 +157,7 @@ def _one_tag(
     scores: NDArray[np.floating],
     blocks: list[NDArray[np.float32]],
 ) -> NDArray[np.float64]:
-    """Sums of weights: of negatives below, at, between and above the distinct scores of positives; of positives at them."""
+    """Sums of weights: of negatives below, at and between the distinct scores of positives; of positives at them."""
     levels = np.unique(scores[positive])
     if len(levels) == 0 or positive.all():
         return np.full(sum(block.shape[1] for block in blocks), np.nan)

@@ -1,20 +1,27 @@
-"""Tables 1 to 3 of the paper and one on dropout, what a sweep has reached beside the paper's own numbers."""
+"""The paper's tables and the project's own: what a sweep has reached, beside the paper's numbers and with intervals."""
 
-import json
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from theanoish.errors import InputError
 from theanoish.experiments.cells import Sweep
+from theanoish.experiments.contrasts import contrasts_markdown, find_contrasts
+from theanoish.experiments.cost import cost
+from theanoish.experiments.evaluation import Predictions
 from theanoish.experiments.paper import TABLES, Cell
-from theanoish.files import written_whole
+from theanoish.experiments.statistics import interval, mean_over_tags, resample, tag_aucs
+from theanoish.files import read_json, write_json, write_text
 from theanoish.settings import Settings
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the paper prints a table.
+    """How a table is printed.
 
     Attributes
     ----------
@@ -22,12 +29,15 @@ class Layout:
     names : tuple of str
         Headings of the columns that name a row: the first entries of `Cell.row`.
     results : dict of str to str
-        Heading of each column of results by the last entry of `Cell.row`; a single column "AUC" where empty.
+        Heading of each column of results by the last entry of `Cell.row`; a single column "AUC" if empty.
+    costs : bool
+        Whether the cost of each network is shown, and no paper has numbers.
     """
 
     title: str
     names: tuple[str, ...]
     results: dict[str, str]
+    costs: bool = False
 
 
 LAYOUTS = {
@@ -45,10 +55,10 @@ LAYOUTS = {
     ),
 }
 # what the paper leaves open and changes the results
-_OPEN = ("minibatch", "momentum", "validation_interval", "windows")
+_OPEN = ("learning_rate", "minibatch", "momentum", "validation_interval", "windows")
 
 
-def collect(sweep: Sweep, tables: list[str]) -> dict[str, Any]:
+def collect(sweep: Sweep, tables: list[str], baselines: dict[str, Any] | None = None) -> dict[str, Any]:
     """All results of a sweep's finished cells as plain values, for JSON and `markdown`.
 
     Parameters
@@ -56,23 +66,32 @@ def collect(sweep: Sweep, tables: list[str]) -> dict[str, Any]:
     sweep : Sweep
     tables : list of str
         Names of tables in `theanoish.experiments.paper.TABLES`.
-
-    Returns
-    -------
-    dict
+    baselines : dict, optional
+        Of the data set, by `theanoish.experiments.baselines.measure_baselines`.
     """
+    networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
+    predictions = {name: _predictions(sweep, settings) for name, settings in networks.items()}
     settings = sweep.settings(Settings()).as_dict()
-    rates = {sweep.settings(cell.settings).learning_rate for table in tables for cell in TABLES[table]}
     return {
         "data": sweep.data.name,
         "updates": settings["updates"],
         "seeds": sweep.seeds,
-        "settings": {name: settings[name] for name in _OPEN} | {"learning_rates": sorted(rates)},
-        "tables": {table: [_collect_cell(sweep, cell) for cell in TABLES[table]] for table in tables},
+        "settings": {name: settings[name] for name in _OPEN},
+        "tables": {t: [_collect_cell(sweep, cell, predictions) for cell in TABLES[t]] for t in tables},
+        "contrasts": find_contrasts({name: by_seed for name, by_seed in predictions.items() if by_seed}),
+        "baselines": baselines,
     }
 
 
-def _collect_cell(sweep: Sweep, cell: Cell) -> dict[str, Any]:
+def _predictions(sweep: Sweep, network: Settings) -> dict[int, Predictions]:
+    """What a network's finished cells predict, by seed."""
+    found = {job.settings.seed: job.predictions for job in sweep.jobs(network) if job.scores is not None}
+    return {seed: predictions for seed, predictions in found.items() if predictions is not None}
+
+
+def _collect_cell(sweep: Sweep, cell: Cell, predictions: dict[str, dict[int, Predictions]]) -> dict[str, Any]:
+    by_seed = predictions[cell.settings.name]
+    finished = [(job, job.scores) for job in sweep.jobs(cell.settings) if job.settings.seed in by_seed]
     runs = [
         {
             "seed": job.settings.seed,
@@ -80,45 +99,62 @@ def _collect_cell(sweep: Sweep, cell: Cell) -> dict[str, Any]:
             "artist_filtered_auc": scores["artist_filtered_mean_auc"],
             "average_precision": scores["mean_average_precision"],
             "best_update": scores["update"],
+            "silent_units": job.silent_units(scores["update"]),
             "clips": scores["clips"],
             "clips_kept": scores["clips_kept"],
         }
-        for job in sweep.jobs(cell.settings)
-        if (scores := job.scores) is not None
+        for job, scores in finished
+        if scores is not None
     ]
     aucs = [run["auc"] for run in runs if run["auc"] is not None]
     return {
         "row": cell.row,
         "network": cell.settings.name,
-        "learning_rate": sweep.settings(cell.settings).learning_rate,
         "paper_auc": cell.auc,
+        "operations": cost(cell.settings).operations,
+        "parameters": cost(cell.settings).parameters,
         "mean_auc": statistics.fmean(aucs) if aucs else None,
-        "deviation": statistics.stdev(aucs) if len(aucs) > 1 else None,
+        "interval": _interval(list(by_seed.values())) if aucs else None,
         "runs": runs,
     }
+
+
+def _interval(seeds: list[Predictions]) -> list[float] | None:
+    """The 95 % interval of the mean AUC over seeds and test clips."""
+    resamples = resample(seeds[0].artists)
+    once = np.ones((len(seeds[0].ids), 1), np.float32)
+    plain, resampled = (
+        np.array([mean_over_tags(tag_aucs(p.labels, p.probabilities, weights)) for p in seeds])
+        for weights in (once, resamples.weights)
+    )
+    return interval([(1.0, plain[:, 0], resampled)], resamples.units).bounds
 
 
 def markdown(results: dict[str, Any]) -> str:
     """The tables as Markdown, in the paper's layout."""
     parts = [_conditions(results)]
     for name, cells in results["tables"].items():
-        parts.append(f"**{LAYOUTS[name].title}**")
-        parts.append(_table(LAYOUTS[name], cells, results["seeds"]))
-    return "\n\n".join(parts) + "\n"
+        parts += [f"**{LAYOUTS[name].title}**", _table(LAYOUTS[name], cells, results["seeds"])]
+    if results["baselines"]:
+        rows = [
+            [row["name"], _score(row["mean_auc"], row["mean_auc_interval"])]
+            for row in results["baselines"]["baselines"]
+        ]
+        parts += ["**Without a network** (logistic regression)", _aligned([["features", "AUC"], *rows])]
+    contrasts = contrasts_markdown(results["contrasts"])
+    return "\n\n".join([*parts, contrasts] if contrasts else parts) + "\n"
 
 
 def _conditions(results: dict[str, Any]) -> str:
-    cells = [cell for table in results["tables"].values() for cell in table]
-    runs = [run for cell in cells for run in cell["runs"]]
+    runs = [run for cells in results["tables"].values() for cell in cells for run in cell["runs"]]
     clips = sorted({f"{run['clips']} test clips ({run['clips_kept']} clips kept)" for run in runs})
-    seeds = results["seeds"]
-    spread = "one seed" if seeds == 1 else f"mean ± standard deviation over {seeds} seeds"
-    settings = dict(results["settings"])
-    rates = " or ".join(map(str, settings.pop("learning_rates")))
-    others = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+    seeds = "one seed" if results["seeds"] == 1 else f"mean over {results['seeds']} seeds"
+    over = "test clips" if results["seeds"] == 1 else "seeds and test clips"
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in results["settings"].items())
+    silent = max((share for run in runs for share in run["silent_units"].values()), default=0.0)
     return (
-        f"Ours: {', '.join([results['data'], *clips])}, {results['updates']:,} updates, {spread}; "
-        f"learning rate {rates} by network, {others}. "
+        f"Ours: {', '.join([results['data'], *clips])}, {results['updates']:,} updates, {seeds} ± half of the 95 % "
+        f"interval over {over}; {settings}; at most {silent:.0%} of a layer's units silent. "
         "Paper: MagnaTagATune, about 5,000,000 updates. Mean test AUC over tags, parameters of the best validation AUC."
     )
 
@@ -126,20 +162,26 @@ def _conditions(results: dict[str, Any]) -> str:
 def _table(layout: Layout, cells: list[dict[str, Any]], seeds: int) -> str:
     rows: dict[tuple[str, ...], list[str]] = {}
     for cell in cells:
-        names = tuple(cell["row"][: len(layout.names)])
-        paper = "-" if cell["paper_auc"] is None else f"{cell['paper_auc']:.4f}"
-        rows.setdefault(names, []).extend([_ours(cell, seeds), paper])
-    results = [heading for column in (layout.results.values() or ["AUC"]) for heading in (column, "paper")]
-    lines = [[*layout.names, *results], *([*names, *values] for names, values in rows.items())]
-    return _aligned(lines)
+        part = f" ({len(cell['runs'])} of {seeds})" if 0 < len(cell["runs"]) < seeds else ""
+        values = [_score(cell["mean_auc"], cell["interval"]) + part]
+        if layout.costs:
+            values += [f"{cell['operations'] / 1e6:.0f}", f"{cell['parameters']:,}"]
+        else:
+            values.append(_score(cell["paper_auc"], None))
+        rows.setdefault(tuple(cell["row"][: len(layout.names)]), []).extend(values)
+    beside = ["MFLOP per update", "parameters"] if layout.costs else ["paper"]
+    results = [heading for column in (layout.results.values() or ["AUC"]) for heading in (column, *beside)]
+    return _aligned([[*layout.names, *results], *([*names, *values] for names, values in rows.items())])
 
 
-def _ours(cell: dict[str, Any], seeds: int) -> str:
-    if cell["mean_auc"] is None:
+def _score(auc: float | None, bounds: list[float] | None) -> str:
+    if auc is None:
         return "-"
-    spread = "" if cell["deviation"] is None else f" ± {cell['deviation']:.4f}"
-    part = f" ({len(cell['runs'])} of {seeds})" if len(cell["runs"]) < seeds else ""
-    return f"{cell['mean_auc']:.4f}{spread}{part}"
+    return f"{auc:.4f} ± {_half(bounds):.4f}" if bounds else f"{auc:.4f}"
+
+
+def _half(bounds: list[float]) -> float:
+    return (bounds[1] - bounds[0]) / 2
 
 
 def _aligned(lines: list[list[str]]) -> str:
@@ -152,7 +194,50 @@ def _aligned(lines: list[list[str]]) -> str:
 
 def write_tables(folder: Path, results: dict[str, Any]) -> None:
     """Write ``tables.md`` and ``tables.json``."""
-    with written_whole(folder / "tables.md") as beside:
-        beside.write_text(markdown(results), encoding="utf-8")
-    with written_whole(folder / "tables.json") as beside:
-        beside.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / "tables.md", markdown(results))
+    write_json(folder / "tables.json", results)
+
+
+def read_cells(path: Path) -> dict[str, dict[str, Any]]:
+    """The cells of a ``tables.json`` by the names of their networks.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    try:
+        cells = {cell["network"]: cell for table in read_json(path)["tables"].values() for cell in table}
+        for cell in cells.values():
+            _score(cell["mean_auc"], cell["interval"])
+        return cells
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(f"{path}: no tables.json of reproduce.py ({error!r})") from error
+
+
+def comparison(results: dict[str, Any], others: dict[str, dict[str, Any]], name: str) -> str:
+    """Each cell's difference from the same cell of another sweep, as Markdown.
+
+    The sweeps are taken as independent, so that the squares of their intervals' halves add up. On the same test clips
+    the difference is known better than that.
+
+    Parameters
+    ----------
+    results : dict
+        Of `collect`.
+    others : dict
+        Of `read_cells`.
+    name : str
+        What the other sweep is called.
+    """
+    lines = [["network", "AUC", name, "difference"]]
+    for cell in {cell["network"]: cell for table in results["tables"].values() for cell in table}.values():
+        other = others.get(cell["network"])
+        if other is None or other["mean_auc"] is None or cell["mean_auc"] is None:
+            continue
+        difference = f"{cell['mean_auc'] - other['mean_auc']:+.4f}"
+        if cell["interval"] and other["interval"]:
+            difference += f" ± {math.hypot(_half(cell['interval']), _half(other['interval'])):.4f}"
+        scores = [_score(each["mean_auc"], each["interval"]) for each in (cell, other)]
+        lines.append([cell["network"], *scores, difference])
+    return _aligned(lines)

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import re
+from contextlib import suppress
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -148,10 +149,10 @@ def _strip(edges: NDArray[np.float64], shares: NDArray[np.float32]) -> str:
 
 def _sound_of(path: Path) -> tuple[str, bytes]:
     """The type and bytes of a file that browsers play: `path` itself, or as MP3 what the network heard of it."""
-    with path.open("rb") as file:
+    with suppress(soundfile.SoundFileError), path.open("rb") as file:  # what it cannot read, `decode` may
         audio = soundfile.info(file)
-    if audio.format in PLAYED and (not audio.format.startswith("WAV") or audio.subtype in WAV_SUBTYPES):
-        return PLAYED[audio.format], path.read_bytes()
+        if audio.format in PLAYED and (not audio.format.startswith("WAV") or audio.subtype in WAV_SUBTYPES):
+            return PLAYED[audio.format], path.read_bytes()
     encoded = io.BytesIO()
     soundfile.write(encoded, decode(path), SAMPLE_RATE, format="MP3")
     return "audio/mpeg", encoded.getvalue()

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.audio import AudioError, decode
-from theanoish.data.mel import log_mel
+from theanoish.data.audio import AudioError, read_audio
+from theanoish.data.mel import represented
 from theanoish.errors import InputError
 from theanoish.processes import in_order, spawned_pool
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
@@ -39,11 +39,14 @@ class Song:
         At 16 kHz, as decoded.
     rows : int16 array (samples,) or float32 array (frames, 128)
         At least a window: a shorter song is followed by silence.
+    remark : str
+        What is odd about its file, or "".
     """
 
     path: Path
     samples: int
     rows: NDArray[Any]
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def _songs_below(folder: Path) -> list[Path]:
 
 def name_of(path: Path) -> str:
     """A file's name as text that can be printed, whatever its bytes."""
-    return os.fsencode(path).decode(errors="replace")
+    text = os.fsencode(path).decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def read_song(path: Path, representation: Representation) -> Song:
@@ -89,13 +93,13 @@ def read_song(path: Path, representation: Representation) -> Song:
     AudioError
         If the file is missing, empty, broken or no audio.
     """
-    samples = decode(path)
+    samples, remark = read_audio(path)
     if len(samples) == 0:
         raise AudioError(path, "holds no sound")
     missing = max(0, WINDOW_SAMPLES - len(samples))
     padded = np.pad(samples, (0, missing)) if missing else samples
-    rows = padded if representation.is_raw else log_mel(padded, representation)
-    return Song(path, len(samples), rows)
+    [(_, rows)] = represented(padded, [representation])
+    return Song(path, len(samples), rows, remark)
 
 
 def read_songs(paths: Iterable[Path], representation: Representation, workers: int) -> Iterator[Song | Failure]:

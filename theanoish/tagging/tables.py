@@ -16,8 +16,9 @@ LISTED = 3  # parts of a song in the text
 
 def as_text(taggram: Taggram, top: int) -> str:
     """The likeliest tags of a song for people, each with its mean probability and where it is strong."""
-    padded = ", shorter than a window of 3 s: followed by silence" if taggram.padded else ""
-    lines = [f"{name_of(taggram.path)} ({clock(taggram.seconds)}{padded})"]
+    padded = "shorter than a window of 3 s: followed by silence" if taggram.padded else ""
+    about = ", ".join(filter(None, [clock(taggram.seconds), padded, taggram.remark]))
+    lines = [f"{name_of(taggram.path)} ({about})"]
     columns = taggram.order[:top]
     width = max(len(taggram.tags[column]) for column in columns)
     for column in columns:
@@ -41,8 +42,9 @@ def as_dict(taggram: Taggram) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``file``, ``seconds``, ``padded``; ``tags``, the likeliest first: ``tag``, mean ``probability``, and where it is
-        ``strong``, as pairs of seconds; ``windows``: the second at which each ``begins``, and ``probabilities`` by tag.
+        ``file``, ``seconds``, ``padded``, ``remark``; ``tags``, the likeliest first: ``tag``, mean ``probability``, and
+        where it is ``strong``, as pairs of seconds; ``windows``: the second at which each ``begins``, and
+        ``probabilities`` by tag.
     """
     tags = [
         {
@@ -55,6 +57,7 @@ def as_dict(taggram: Taggram) -> dict[str, Any]:
     columns = zip(taggram.tags, taggram.probabilities.T.astype(float).round(5).tolist(), strict=True)
     windows = {"begins": taggram.begins.round(3).tolist(), "probabilities": dict(columns)}
     song = {"file": name_of(taggram.path), "seconds": round(taggram.seconds, 3), "padded": taggram.padded}
+    song["remark"] = taggram.remark
     return {**song, "tags": tags, "windows": windows}
 
 

@@ -1,6 +1,5 @@
 """A trained network that tags songs."""
 
-import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError
+from theanoish.files import read_json
 from theanoish.model.compile import DEFAULT_BACKEND, compile_function
 from theanoish.model.network import Network
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
+from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import Predictor
-from theanoish.training.run import load_network
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
@@ -113,7 +113,8 @@ class Tagger:
         probabilities = np.concatenate(batches)[: len(begins), self._columns]
         if not np.isfinite(probabilities).all():
             raise InputError(f"{song.path}: predictions are not finite: the checkpoint is damaged")
-        return Taggram(song.path, song.samples / SAMPLE_RATE, self.tags, begins / SAMPLE_RATE, probabilities)
+        seconds = song.samples / SAMPLE_RATE
+        return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -172,7 +173,6 @@ def _rare_tags(card: Path) -> frozenset[str]:
     if not card.is_file():
         return frozenset()
     try:
-        tags = json.loads(card.read_text(encoding="utf-8"))["rare_tags"]
-        return frozenset(map(str, tags))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return frozenset(map(str, read_json(card)["rare_tags"]))
+    except (KeyError, TypeError) as error:
         raise InputError(f"{card}: no card of a model with a list 'rare_tags' ({error!r}); mend or move it") from error

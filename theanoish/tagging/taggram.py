@@ -26,6 +26,8 @@ class Taggram:
     begins : float array (windows,)
         Where each window begins, in seconds; it lasts 3 s.
     probabilities : float32 array (windows, tags)
+    remark : str
+        What is odd about its file, or "".
     """
 
     path: Path
@@ -33,6 +35,7 @@ class Taggram:
     tags: list[str]
     begins: NDArray[np.float64]
     probabilities: NDArray[np.float32]
+    remark: str = ""
 
     @property
     def name(self) -> str:

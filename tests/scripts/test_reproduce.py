@@ -1,0 +1,177 @@
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reproduce
+from small_data import write_small_data
+from stand_ins import stand_in_scripts, wait_for, write_scores
+from theanoish.data.dataset import Dataset
+from theanoish.errors import InputError
+from theanoish.experiments import cells
+from theanoish.experiments.cells import Job
+from theanoish.interrupt import StopRequest
+from theanoish.settings import Settings
+from theanoish.training import checkpoint
+from theanoish.training.run import start_run
+
+CHOSEN = ["--only", "mel_1024_1024", "--updates", "1500", "--validation-interval", "500"]
+SETTINGS = Settings(frontend="mel", length=1024, stride=1024, updates=1500, validation_interval=500)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_small_data(tmp_path_factory.mktemp("data") / "small.h5", representations=[(1024, 1024)])
+
+
+def trainer_of(folder: Path) -> int:
+    """The process that holds the lock of a run folder."""
+    inode = str((folder / "lock").stat().st_ino)
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if fields[5].split(":")[2] == inode:
+            return int(fields[4])
+    raise AssertionError("no process holds the lock")
+
+
+def test_a_killed_cell_ends_as_an_undisturbed_run(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))  # three processes compile the same
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    arguments = ["--data", str(data), "--runs", str(tmp_path / "runs"), "--workers", "1", *CHOSEN]
+    job = Job(SETTINGS, data, tmp_path / "runs", "jax")
+
+    def kill() -> None:
+        wait_for((job.folder / "state.pkl").exists)
+        os.kill(trainer_of(job.folder), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert reproduce.main(arguments) == 0
+    killer.join()
+    output, messages = capsys.readouterr()
+    assert "mel_1024_1024, seed 1: its process died (exit status -9); the cell is taken up again" in messages
+    assert "1 cells, 0 of them finished earlier" in output
+    assert (tmp_path / "runs" / "figures" / "figure1.pdf").exists()
+    auc = job.scores["mean_auc"]
+    for text in (output, (tmp_path / "runs" / "tables.md").read_text()):
+        assert f"| 1024   | 1024   | {auc:.4f}" in text
+        assert "small.h5, 6 test clips (all clips kept), 1,500 updates" in text
+    (cell,) = [c for c in json.loads((tmp_path / "runs" / "tables.json").read_text())["tables"]["1"] if c["runs"]]
+    assert (cell["mean_auc"], cell["network"], cell["paper_auc"]) == (auc, "mel_1024_1024", 0.8690)
+
+    undisturbed = start_run(tmp_path / "undisturbed", SETTINGS, Dataset(data), "jax")
+    assert undisturbed.train(StopRequest(), lambda progress: None)
+    one, other = (
+        checkpoint.load(folder / "state.pkl", checkpoint.STATE) for folder in (job.folder, undisturbed.folder)
+    )
+    assert all(np.array_equal(one["parameters"][name], other["parameters"][name]) for name in other["parameters"])
+    curves = [[(e["update"], e["loss"], e["validation_auc"]) for e in state["history"]] for state in (one, other)]
+    assert curves[0] == curves[1]
+    assert len(curves[0]) == 3
+
+    before = (job.folder / "checkpoint.pkl").stat().st_mtime_ns
+    assert reproduce.main(arguments) == 0
+    assert "1 cells, 1 of them finished earlier" in capsys.readouterr().out
+    assert (job.folder / "checkpoint.pkl").stat().st_mtime_ns == before
+
+
+def test_printed_commands_are_those_of_the_sweep(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cells, "SCRIPTS", stand_in_scripts(tmp_path, monkeypatch, ""))
+    arguments = ["--data", str(data), "--runs", str(tmp_path / "runs"), *CHOSEN, "--seeds", "2"]
+    assert reproduce.main([*arguments, "--print"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    job = Job(replace(SETTINGS, seed=2), data, tmp_path / "runs", "jax")
+    job.folder.mkdir(parents=True)
+    write_scores(tmp_path / "runs" / job.folder.name, job, 0.5)
+    subprocess.run(["sh", "-c", lines[1]], check=True, cwd="/")
+    assert reproduce.main([*arguments, "--print"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines[:1]
+    (job.folder / "test.npz").write_bytes(b"damaged")
+    (job.folder / "settings.json").write_text(json.dumps({"settings": job.settings.as_dict(), "data": str(data)}))
+    assert reproduce.main([*arguments, "--print"]) == 0
+    assert "--resume" in shlex.split(capsys.readouterr().out.splitlines()[1])
+
+
+def test_failed_cells_are_named_in_the_end(data, tmp_path, monkeypatch, capsys):
+    stand_in_scripts(tmp_path, monkeypatch, "print('train.py: error: no such thing'); sys.exit(2)")
+    arguments = ["--data", str(data), "--runs", str(tmp_path / "runs"), "--only", "mel_1024_1024", "--backend", "numba"]
+    assert reproduce.main(arguments) == 1
+    messages = capsys.readouterr().err.splitlines()
+    log = tmp_path / "runs" / "mel_1024_1024_seed1_5000000updates" / "output.txt"
+    assert messages[-1] == f"failed: mel_1024_1024, seed 1: no such thing ({log})"
+    assert log.read_text() == "train.py: error: no such thing\n"
+
+
+@pytest.fixture
+def sweep(data, tmp_path):
+    """Starts reproduce.py with a stand-in for train.py that stops when asked to, if a file "free" is there."""
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "train.py").write_text(
+        "import pathlib, signal, sys, time; folder = pathlib.Path(__file__).parent\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (folder / 'asked').touch())\n"
+        "(folder / 'started').touch()\n"
+        "while not ((folder / 'free').exists() and (folder / 'asked').exists()): time.sleep(0.02)\n"
+        "(folder / 'saved').touch(); sys.exit(130)"
+    )
+    script = (
+        "import sys, pathlib; from theanoish.command import run_script; from theanoish.experiments import workers\n"
+        f"import reproduce; workers.SCRIPTS = pathlib.Path({str(scripts)!r})\n"
+        "sys.exit(run_script(lambda: reproduce.main(sys.argv[1:])))"
+    )
+    arguments = ["--data", str(data), "--runs", str(tmp_path / "runs"), *CHOSEN, "--backend", "numba", "--workers", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *arguments, "--seeds", "3"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(reproduce.__file__).parent,
+    ) as process:
+        wait_for((scripts / "started").exists)
+        yield process, scripts
+
+
+def test_a_signal_lets_cells_save(sweep, tmp_path):
+    process, scripts = sweep
+    (scripts / "free").touch()
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate()
+    assert process.returncode == 130
+    assert messages.splitlines()[-1] == "stopped; the same command continues where each cell was"
+    assert "Traceback" not in messages
+    assert (scripts / "saved").exists()
+    assert (tmp_path / "runs" / "tables.md").exists()
+    assert len([path for path in (tmp_path / "runs").iterdir() if path.is_dir()]) == 1  # no other cell was begun
+
+
+def test_a_second_signal_ends_at_once(sweep):
+    """A trainer that hangs is left behind; it knows that its starter is gone, and stops once it can."""
+    process, scripts = sweep
+    process.send_signal(signal.SIGTERM)
+    wait_for((scripts / "asked").exists)
+    assert process.poll() is None  # it waits for the cell
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in messages
+    (scripts / "free").touch()
+    wait_for((scripts / "saved").exists)
+
+
+def test_it_refuses_what_it_cannot_use(data, tmp_path):
+    with pytest.raises(InputError, match=r"none\.h5: no such file"):
+        reproduce.main(["--data", str(tmp_path / "none.h5")])
+    other = tmp_path / "other.json"
+    for text in ("", "[]", '{"tables": {"1": [{"network": "x"}]}}', '{"tables": []}'):
+        other.write_text(text)
+        with pytest.raises(InputError, match=r"other\.json"):
+            reproduce.main(["--data", str(data), "--compare", str(other)])
