@@ -60,15 +60,32 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument("--download", action="store_true", help="fetch the official files into the source folder first")
+    origin.add_argument(
+        "--songs", type=user_path, metavar="FOLDER", help="build from a folder of songs of your own, with --labels"
+    )
     origin.add_argument("--demo", action="store_true", help="compose a small data set in the source folder first")
+    parser.add_argument(
+        "--labels",
+        type=user_path,
+        metavar="CSV",
+        help="with --songs: table with columns file and tags (separated by ;) or one per tag (1, 0 or nothing), "
+        "perhaps artist, title, album and split",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="with --songs: of the split drawn (default: %(default)s)")
     args = parser.parse_args(arguments)
+    if (args.songs is None) != (args.labels is None):
+        parser.error("--songs and --labels go together")
+    if args.songs and args.source:
+        parser.error("--songs names a folder itself, without --source")
+    if args.seed < 0:
+        parser.error(f"argument --seed: must be 0 or more, not {args.seed}")
     if args.workers < 1:
         parser.error(f"argument --workers: must be 1 or more, not {args.workers}")
     return args
 
 
 def build_settings(args: argparse.Namespace) -> BuildSettings:
-    source = args.source or (DEMO_SOURCE if args.demo else DEFAULT_SOURCE)
+    source = args.songs or args.source or (DEMO_SOURCE if args.demo else DEFAULT_SOURCE)
     return BuildSettings(
         source=source,
         output=args.output or source.resolve().with_name(f"{source.resolve().name}.h5"),
@@ -77,6 +94,8 @@ def build_settings(args: argparse.Namespace) -> BuildSettings:
         allow_missing=args.allow_missing,
         overwrite=args.overwrite,
         workers=args.workers,
+        labels=args.labels,
+        seed=args.seed,
     )
 
 
@@ -104,7 +123,7 @@ def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
     if args.download:
         with shown(stop, "downloading") as progress:
             download(source, progress=progress)
-    if (source / "mp3.zip.001").exists() or (source / "mp3.zip").exists():
+    if not args.songs and any((source / name).exists() for name in ("mp3.zip.001", "mp3.zip")):
         with shown(stop, "unpacking") as progress:
             join_and_unpack(source, progress=progress)
     if not source.is_dir():
@@ -133,12 +152,13 @@ def print_summary(settings: BuildSettings, summary: Summary, seconds: float) -> 
             print(f"left out ({clip.kind}): clip {clip.id}, {clip.path}: {clip.reason}")
     for number, path, remark in summary.remarks:
         print(f"odd file: clip {number}, {path}: {remark}")
-    for number, path, samples in summary.odd_lengths[:LISTED]:
+    odd_lengths = [] if settings.labels else summary.odd_lengths
+    for number, path, samples in odd_lengths[:LISTED]:
         print(f"length: clip {number}, {path}: {samples} samples, not {USUAL_SAMPLES}")
-    if summary.odd_lengths:
-        print(
-            f"length: {len(summary.odd_lengths)} clips are not {USUAL_SAMPLES} samples long; kept at their own length"
-        )
+    if odd_lengths:
+        print(f"length: {len(odd_lengths)} clips are not {USUAL_SAMPLES} samples long; kept at their own length")
+    for note in summary.notes:
+        print(note)
     splits = ", ".join(f"{summary.clips.get(split, 0)} {split}" for split in SPLITS)
     print(f"clips: {sum(summary.clips.values())} ({splits}), {summary.tags} tags")
     kinds = Counter(clip.kind for clip in summary.left_out)

@@ -87,7 +87,7 @@ def escaped(text: str) -> str:
 def _message(error: BaseException) -> str | None:
     """What to tell the user; None if the program is at fault."""
     if isinstance(error, InputError):
-        return escaped(str(error))
+        return "\n".join(map(escaped, str(error).split("\n")))  # some list the places of a fault
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return escaped(f"{where}{error.strerror or error}")
@@ -134,7 +134,8 @@ class _Printed(io.TextIOWrapper):
         """The same stream, but for what is escaped in it; new lines and tabulators never are."""
         if not isinstance(stream, io.TextIOWrapper):  # closed, or a test's
             return stream
-        printed = cls(stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
+        by_line = stream.line_buffering or stream.write_through  # the latter with PYTHONUNBUFFERED
+        printed = cls(stream.buffer, stream.encoding, "backslashreplace", line_buffering=by_line)
         printed.escapes = {code: escape for code, escape in escapes.items() if chr(code) not in "\n\t"}
         return printed
 

@@ -10,9 +10,9 @@ import pytest
 
 from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for
 from theanoish.errors import InputError
-from theanoish.experiments import cells, cluster, workers
+from theanoish.experiments import cells, cluster, sweep, workers
 from theanoish.experiments.cluster import Cluster, connect
-from theanoish.experiments.workers import Event, run_cells
+from theanoish.experiments.sweep import Event, run_cells
 from theanoish.interrupt import StopRequest
 
 # runs until it is stopped, and then saves; at the second start it ends at once
@@ -123,7 +123,7 @@ def worker(tmp_path, monkeypatch):
 
 
 def test_it_says_which_workers_it_waits_for(tmp_path, monkeypatch, worker):
-    monkeypatch.setattr(workers, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sweep, "_BUSY_SECONDS", 0.1)
     (job,) = jobs_with_scores(tmp_path, 1)
     said, fit = [], []
     with distributed.LocalCluster(n_workers=0, dashboard_address=None) as found:
@@ -153,6 +153,7 @@ def test_it_says_which_workers_it_waits_for(tmp_path, monkeypatch, worker):
 
 def test_a_scheduler_that_goes_ends_the_sweep(tmp_path, monkeypatch, worker):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")  # of the worker
     (job,) = jobs_with_scores(tmp_path, 1)
     file = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]

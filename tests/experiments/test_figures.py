@@ -26,6 +26,7 @@ def save_checkpoint(path: Path, settings: Settings, data: Path = Path("d.h5")) -
         "history": [],
         "data": {"path": str(data), "fingerprint": Dataset(data).fingerprint() if data.exists() else ""},
         "backend": "jax",
+        "initial": "",
         "versions": {},
     }
     checkpoint.save(path, checkpoint.CHECKPOINT, values)

@@ -72,6 +72,10 @@ def read_annotations(folder: Path) -> Annotations:
     file = _find(folder, ANNOTATIONS_FILE)
     rows = read_rows(file, "\t", ("clip_id", "mp3_path"))
     _, header = next(rows)
+    if "" in header:
+        raise InputError(
+            f"{file}, line 1: column {header.index('') + 1} has no name; remove it (an index, perhaps) or name it"
+        )
     tag_columns = [i for i, name in enumerate(header) if name not in ("clip_id", "mp3_path")]
     if not tag_columns:
         raise InputError(f"{file}: has no tag column between 'clip_id' and 'mp3_path'")

@@ -7,7 +7,7 @@ beside it says which clips are in it; a build that was stopped or killed continu
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,16 @@ import numpy as np
 
 from theanoish.data.annotations import TAGS_KEPT, read_annotations
 from theanoish.data.jobs import Job, Journal, Result, do_job
-from theanoish.data.mel import fft_length
 from theanoish.data.parallel import in_parallel
 from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
-from theanoish.data.storage import FORMAT, FORMAT_VERSION, first_row, make_skeleton, write_tables
+from theanoish.data.songs import read_songs, too_small
+from theanoish.data.storage import description, first_row, make_skeleton, write_tables
 from theanoish.errors import InputError
 from theanoish.files import check_creatable, sync_to_disk
 from theanoish.interrupt import StopRequest
-from theanoish.representation import COMPRESSION, MEL_CHANNELS, RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation
+from theanoish.representation import RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
 USUAL_SAMPLES = 465_984  # of every readable clip of MagnaTagATune
-ABOUT = (
-    "Clips are in the order train, validation, test. In each representation, clip i is "
-    "values[start[i] : start[i] + count[i]]; rows of 'values' that belong to no clip mean nothing. 'raw' holds int16 "
-    "samples (divide by 32768), 'mel_<length>_<stride>' log(1 + 10000 x) of mel power spectrograms, one row a frame; "
-    "frame t begins at sample t * stride. labels[i, j] is 1 where clip i has tags[j], clips/samples its samples at "
-    "16 kHz. 'left_out' lists the clips that are not in the file."
-)
 
 
 class BuildStopped(Exception):
@@ -46,7 +39,11 @@ class BuildSettings:
     Attributes
     ----------
     source : Path
-        Folder with the two CSVs, and the clips' folders ``0`` to ``f`` in it or in its ``mp3``.
+        Folder with the two CSVs, and the clips' folders ``0`` to ``f`` in it or in its ``mp3``; or with songs.
+    labels : Path, optional
+        Table of the songs' labels: `source` is a folder of songs then.
+    seed : int
+        Of their split.
     output : Path
         The HDF5 file.
     representations : tuple of Representation
@@ -67,6 +64,17 @@ class BuildSettings:
     allow_missing: bool = False
     overwrite: bool = False
     workers: int = 1
+    labels: Path | None = None
+    seed: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the file's contents depend on, as plain values."""
+        chosen = {
+            "representations": [representation.name for representation in self.representations],
+            "clips": self.clips,
+            "allow_missing": self.allow_missing,
+        }
+        return chosen | ({"seed": self.seed} if self.labels else {})
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,8 @@ class Summary:
     clips : dict from str to int
         By split.
     tags : int
+    notes : list of str
+        What songs and their table need said.
     left_out : list of LeftOut
     remarks : list of (id, path, remark)
         The clips in the file whose audio files are odd: damaged, or not as long as their headers say.
@@ -89,6 +99,7 @@ class Summary:
 
     clips: dict[str, int]
     tags: int
+    notes: list[str]
     left_out: list[LeftOut]
     remarks: list[tuple[int, str, str]]
     odd_lengths: list[tuple[int, str, int]]
@@ -121,13 +132,18 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
         if stop.requested:
             raise BuildStopped
 
-    annotations = read_annotations(settings.source).with_most_frequent_tags(TAGS_KEPT)
+    notes: list[str] = []
+    if settings.labels:
+        annotations, notes = read_songs(settings.source, settings.labels, settings.seed)
+    else:
+        annotations = read_annotations(settings.source).with_most_frequent_tags(TAGS_KEPT)
     plan = make_plan(annotations, settings.representations, settings.clips, settings.allow_missing, report)
     try:
         settings.output.parent.mkdir(parents=True, exist_ok=True)
-        return _fill(plan, settings, report)
+        summary = _fill(plan, settings, report)
     except OSError as error:
         raise InputError(f"{settings.output}: cannot be written ({error})") from error
+    return replace(summary, notes=notes + summary.notes)
 
 
 def check_output(settings: BuildSettings) -> None:
@@ -252,48 +268,23 @@ def _write_tables(
     for wanted in plan.representations:
         starts = [first_row(result.begin, wanted) for result in kept]
         tables |= {f"{wanted.name}/start": np.array(starts, np.int64), f"{wanted.name}/count": wanted.rows_of(samples)}
-    descriptions = {wanted.name: _how_computed(wanted) for wanted in plan.representations if not wanted.is_raw}
-    write_tables(output, tables, {"/": _description(settings), **descriptions})
+    attributes = description(plan.representations)
+    attributes["/"] |= {
+        "tags_kept": settings.clips,
+        "source": settings.source.resolve().name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": json.dumps(versions()),
+        "settings": json.dumps(settings.as_dict()),
+    }
+    write_tables(output, tables, attributes)
     named = [(int(table.ids[row]), table.paths[row], result) for row, result in zip(rows, kept, strict=True)]
     return Summary(
         clips=dict(Counter(table.splits[rows].tolist())),
         tags=len(table.tags),
+        notes=too_small(table, rows) if settings.labels else [],
         left_out=left_out,
         remarks=[(number, path, result.remark) for number, path, result in named if result.remark],
         odd_lengths=[(number, path, r.samples) for number, path, r in named if r.samples != USUAL_SAMPLES],
         read=len(results) - resumed,
         resumed=resumed,
     )
-
-
-def _description(settings: BuildSettings) -> dict[str, Any]:
-    chosen = {
-        "representations": [representation.name for representation in settings.representations],
-        "clips": settings.clips,
-        "allow_missing": settings.allow_missing,
-    }
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "about": ABOUT,
-        "sample_rate": SAMPLE_RATE,
-        "tags_kept": settings.clips,
-        "source": settings.source.resolve().name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": json.dumps(versions()),
-        "settings": json.dumps(chosen),
-    }
-
-
-def _how_computed(representation: Representation) -> dict[str, Any]:
-    return {
-        "length": representation.length,
-        "stride": representation.stride,
-        "fft_length": fft_length(representation.length),
-        "mel_channels": MEL_CHANNELS,
-        "lowest_frequency": 0.0,
-        "highest_frequency": SAMPLE_RATE / 2,
-        "compression": COMPRESSION,
-        "window": "Hann, periodic",
-        "filters": "triangular on Slaney's mel scale, unit area",
-    }

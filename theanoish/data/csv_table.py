@@ -10,12 +10,13 @@ from typing import TextIO
 
 from theanoish.errors import InputError
 
+Faults = dict[str, list[str]]  # places by kind
 LONGEST_LINE = 2**22  # characters
 LONGEST_TEXT = 2**30
 
 
 def read_rows(
-    file: Path, delimiters: str, needed: Sequence[str], line_breaks: bool = False
+    file: Path, delimiters: str, needed: Sequence[str], line_breaks: bool = False, faults: Faults | None = None
 ) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of the header, then of each row that is not empty, every one as long as the header.
 
@@ -29,6 +30,8 @@ def read_rows(
         Columns that the header must have.
     line_breaks : bool
         Whether a quoted field may hold line breaks; otherwise they are a quotation mark's fault.
+    faults : dict from str to list of str, optional
+        Takes rows of another length, which are an error otherwise.
 
     Raises
     ------
@@ -52,10 +55,14 @@ def read_rows(
                     return
                 if reader.line_num + 1 > line and not line_breaks:
                     raise csv.Error(f"a quotation mark opens a field that ends in line {reader.line_num + 1}")
-                if row and len(row) != len(header):
-                    raise InputError(f"{file}, line {line}: has {len(row)} fields, not {len(header)}")
-                if row:
+                if len(row) == len(header):
                     yield line, row
+                elif row and faults is not None:
+                    faults["a row has another number of fields than the header"].append(
+                        f"line {line}: {len(row)}, not {len(header)}"
+                    )
+                elif row:
+                    raise InputError(f"{file}, line {line}: has {len(row)} fields, not {len(header)}")
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: is not UTF-8 text ({error})") from error
     except csv.Error as error:
@@ -83,10 +90,6 @@ def _check_header(file: Path, header: list[str], delimiter: str, needed: Sequenc
             raise InputError(
                 f"{file}, line 1: has no column '{name}'; the file must have a header and be separated by {separated}"
             )
-    name, count = Counter(header).most_common(1)[0]
-    if count > 1:
-        raise InputError(f"{file}, line 1: has more than one column {name!r}")
-    if "" in header:
-        raise InputError(
-            f"{file}, line 1: column {header.index('') + 1} has no name; remove it (an index, perhaps) or name it"
-        )
+    for name, count in Counter(header).items():
+        if name and count > 1:
+            raise InputError(f"{file}, line 1: has more than one column {name!r}")

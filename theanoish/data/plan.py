@@ -143,12 +143,15 @@ def check_failures(left_out: list[LeftOut], others: int) -> None:
     present = others + kinds["unreadable"] + kinds["known empty"] + kinds["too short"]
     if kinds["unreadable"] > max(1, FAILURES_ALLOWED * present):
         broken = [clip for clip in left_out if clip.kind == "unreadable"]
-        listed = "".join(f"\n  clip {clip.id}, {clip.path}: {clip.reason}" for clip in broken[:LISTED])
-        more = f"\n  and {len(broken) - LISTED} more" if len(broken) > LISTED else ""
         raise InputError(
             f"{len(broken)} of {present} clips cannot be read, more than the 1 % that may be; the copy seems damaged. "
-            f"Replace these files, or delete them and use --allow-missing:{listed}{more}"
+            f"Replace these files, or delete them and use --allow-missing:{_listed(broken)}"
         )
+
+
+def _listed(clips: list[LeftOut]) -> str:
+    more = [f"\n  and {len(clips) - LISTED} more"] if len(clips) > LISTED else []
+    return "".join([*(f"\n  clip {clip.id}, {clip.path}: {clip.reason}" for clip in clips[:LISTED]), *more])
 
 
 def versions() -> dict[str, str]:
@@ -168,8 +171,8 @@ def _leave_out_missing(plan: Plan, allowed: bool) -> None:
         )
     if missing and not allowed:
         raise InputError(
-            f"{folder}: {len(missing)} of {len(reasons)} clips are missing, the first is {missing[0].path} "
-            f"({missing[0].reason}); complete the copy, or accept a partial one with --allow-missing"
+            f"{folder}: {len(missing)} of {len(reasons)} clips are missing; complete the copy, or accept a partial one "
+            f"with --allow-missing:{_listed(missing)}"
         )
     plan.left_out += missing
     plan.rows = plan.rows[[not why for why in reasons]]

@@ -13,12 +13,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from theanoish.data.mel import fft_length
 from theanoish.errors import InputError
 from theanoish.files import sync_to_disk
-from theanoish.representation import Representation
+from theanoish.representation import COMPRESSION, MEL_CHANNELS, SAMPLE_RATE, Representation
 
 FORMAT, FORMAT_VERSION = "theanoish", 2
 SPLITS = ("train", "validation", "test")
+ABOUT = (
+    "Clips are in the order train, validation, test. In each representation, clip i is "
+    "values[start[i] : start[i] + count[i]]; rows of 'values' that belong to no clip mean nothing. 'raw' holds int16 "
+    "samples (divide by 32768), 'mel_<length>_<stride>' log(1 + 10000 x) of mel power spectrograms, one row a frame; "
+    "frame t begins at sample t * stride. labels[i, j] is 1 where clip i has tags[j], clips/samples its samples at "
+    "16 kHz. 'left_out' lists the clips that are not in the file."
+)
 STRUCTURE_BYTES = 2**17  # what HDF5 needs beside arrays and tables, at most
 
 
@@ -145,3 +153,23 @@ def _table_bytes(values: NDArray[Any] | list[str]) -> int:
     if isinstance(values, list):
         return 4096 + 2 * sum(len(text.encode()) + 64 for text in values)
     return 4096 + values.nbytes
+
+
+def description(representations: Sequence[Representation]) -> dict[str, dict[str, Any]]:
+    """Attributes by group, which say what is in the file."""
+    common = {"format": FORMAT, "format_version": FORMAT_VERSION, "about": ABOUT, "sample_rate": SAMPLE_RATE}
+    return {"/": common} | {r.name: _how_computed(r) for r in representations if not r.is_raw}
+
+
+def _how_computed(representation: Representation) -> dict[str, Any]:
+    return {
+        "length": representation.length,
+        "stride": representation.stride,
+        "fft_length": fft_length(representation.length),
+        "mel_channels": MEL_CHANNELS,
+        "lowest_frequency": 0.0,
+        "highest_frequency": SAMPLE_RATE / 2,
+        "compression": COMPRESSION,
+        "window": "Hann, periodic",
+        "filters": "triangular on Slaney's mel scale, unit area",
+    }

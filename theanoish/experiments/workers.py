@@ -1,169 +1,41 @@
-"""Running the cells of a sweep: several at once, taken up again if they die, on this machine or on a cluster.
+"""Where the cells of a sweep run: the scripts of a cell as processes, and this machine's cores and GPUs.
 
-`Machine` here and `theanoish.experiments.cluster.Cluster` have the same methods, by which `run_cells` deals with both.
+`Machine` here and `theanoish.experiments.cluster.Cluster` have the same methods, by which
+`theanoish.experiments.sweep.run_cells` deals with both.
 """
 
 import os
 import re
 import subprocess
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from theanoish.errors import InputError
 from theanoish.experiments.cells import SCRIPTS, Job
-from theanoish.experiments.places import Place
-from theanoish.files import lock
-from theanoish.interrupt import StopRequest
+from theanoish.machine import usable_cores
 
-DEATHS_ALLOWED = 3  # of the processes of one cell: then the cell is at fault rather than the machine
 DIED = -1  # exit status of a process whose end nobody saw
 STOPPED = 130  # of a script at Ctrl-C or SIGTERM
-_LOOK_SECONDS = 0.2
-_BUSY_SECONDS = 5.0
 _ATTACHED = Path(__file__).with_name("attached.py")
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How the processes of a cell ended.
+class Place:
+    """Where one cell computes.
 
     Attributes
     ----------
-    job : Job
-    status : int
-        Exit status of the last one; negative if it died.
-    line : str
-        The last line they printed.
+    core : int or None
+        The one core it is held to. A process to each core does more in all than one process on all cores, and always
+        computing with one thread makes a result independent of how many cells ran beside it.
+    environment : dict
+        Environment variables that tell JAX which GPU to use, and how much of its memory.
     """
 
-    job: Job
-    status: int
-    line: str
-
-
-@dataclass(frozen=True)
-class Event:
-    """What is heard of a sweep.
-
-    Attributes
-    ----------
-    job : Job or None
-        The cell it is about.
-    state : {"finished", "failed", "stopped", "died", "busy", "waiting"}
-        "stopped" as it was asked to, its state on disk; "died" and taken up again; "busy" in another process, which is
-        waited for; "waiting" for workers.
-    reason : str
-    """
-
-    job: Job | None
-    state: str
-    reason: str = ""
-
-
-class Workers(Protocol):
-    """Where cells run."""
-
-    def look(self) -> list[str]:
-        """What there is to say about the workers; raises OSError if they are lost for good."""
-
-    def room(self) -> bool:
-        """Whether another cell can start."""
-
-    def start(self, job: Job) -> None:
-        """Start a cell."""
-
-    def ended(self) -> Iterator[Ending]:
-        """The cells that have ended since it was last asked."""
-
-    def stop(self) -> None:
-        """Ask all cells to save their state and end."""
-
-
-def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Iterator[list[Event]]:
-    """Run cells until each is finished or has failed.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-    workers : Machine or Cluster
-    stop : StopRequest
-        Once requested, running cells save their state and stop, and no others begin.
-
-    Yields
-    ------
-    list of Event
-        What has happened, several times a second; often nothing.
-    """
-    waiting, running = list(jobs), dict[Job, ExitStack]()
-    deaths: Counter[Job] = Counter()
-    not_before: dict[Job, float] = {}  # of cells that are busy
-    try:
-        while waiting or running:
-            if stop.requested:
-                waiting.clear()
-                workers.stop()
-            events = [Event(None, "waiting", text) for text in workers.look()]
-            for job in [job for job in waiting if not_before.get(job, 0.0) < time.monotonic()]:
-                if not workers.room():
-                    break
-                waiting.remove(job)
-                events += _start(job, workers, running)
-            for ending in workers.ended():
-                running.pop(ending.job).close()
-                events.append(_event_of(ending, stop, deaths))
-            for event in list(events):
-                if event.job and event.state in ("died", "busy"):
-                    waiting.insert(0, event.job)
-                if event.job and event.state == "busy":
-                    if event.job in not_before:  # said once
-                        events.remove(event)
-                    not_before[event.job] = time.monotonic() + _BUSY_SECONDS
-            yield events
-            time.sleep(_LOOK_SECONDS)
-    except OSError as error:
-        yield [Event(job, "failed", str(error)) for job in [*running, *waiting]]
-    finally:
-        workers.stop()  # if the consumer gives up
-
-
-def _start(job: Job, workers: Workers, running: dict[Job, ExitStack]) -> list[Event]:
-    """Start a cell and keep other sweeps from it; what is to be said if it does not start."""
-    busy = f"{job.folder}: another sweep has this cell"
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as held:
-            held.enter_context(lock(job.folder / "sweep.lock", busy))
-            if job.finished:  # the other sweep has finished it
-                return [Event(job, "finished")]
-            workers.start(job)
-            running[job] = held.pop_all()
-            return []
-    except (InputError, OSError) as error:  # such as a full disk
-        return [Event(job, "busy" if str(error) == busy else "failed", str(error))]
-
-
-def _event_of(ending: Ending, stop: StopRequest, deaths: Counter[Job]) -> Event:
-    job, status = ending.job, ending.status
-    if status == 0:
-        unread = "left no test.json and test.npz that can be read"
-        return Event(job, "finished") if job.finished else Event(job, "failed", unread)
-    if status == 2 and "another process" in ending.line:  # such as a train.py that someone has started by hand
-        return Event(job, "busy")
-    if status in (1, 2):
-        return Event(job, "failed", re.sub(r"^\w+\.py: error: ", "", ending.line))
-    if stop.requested:
-        return Event(job, "stopped")
-    deaths[job] += 1
-    reason = f"exit status {status}"
-    if deaths[job] == DEATHS_ALLOWED:
-        return Event(job, "failed", f"its process died {DEATHS_ALLOWED} times, the last time with {reason}")
-    return Event(job, "died", reason)
+    core: int | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 class Attempt:
@@ -230,22 +102,61 @@ class Machine:
         self._running: dict[Job, tuple[Attempt, Place]] = {}
 
     def look(self) -> list[str]:
+        """What there is to say about the workers; raises OSError if they are lost for good."""
         return []
 
     def room(self) -> bool:
+        """Whether another cell can start."""
         return bool(self._free)
 
     def start(self, job: Job) -> None:
+        """Start a cell."""
         self._running[job] = Attempt(job.commands(), job.log, self._free[-1]), self._free.pop()
 
-    def ended(self) -> Iterator[Ending]:
+    def ended(self) -> Iterator[tuple[Job, int, str]]:
+        """Cells whose processes have ended since it was last asked: the last one's exit status, and the last line."""
         for job, (attempt, place) in list(self._running.items()):
             status = attempt.poll()
             if status is not None:
                 del self._running[job]
                 self._free.append(place)
-                yield Ending(job, status, attempt.last_line())
+                yield job, status, attempt.last_line()
 
     def stop(self) -> None:
+        """Ask all cells to save their state and end."""
         for attempt, _ in self._running.values():
             attempt.stop()
+
+
+def places_here(backend: str, workers: int | None) -> list[Place]:
+    """The places of this machine: its GPUs if the backend has any, its cores otherwise.
+
+    Parameters
+    ----------
+    backend : {"jax", "numba"}
+    workers : int, optional
+        How many; by default one per GPU, or one per core.
+    """
+    gpus = _count_gpus() if backend == "jax" else 0
+    if gpus:
+        return _places_on_gpus(gpus, workers or gpus)
+    cores = usable_cores()
+    can_hold = hasattr(os, "sched_setaffinity")  # not so on macOS
+    return [Place(cores[i % len(cores)] if can_hold else None) for i in range(workers or len(cores))]
+
+
+def _places_on_gpus(gpus: int, workers: int) -> list[Place]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(i) for i in range(gpus)]
+    share = f"{0.9 / -(-workers // gpus):.3f}"  # of a GPU's memory, which JAX else reserves for one process
+    return [
+        Place(None, {"CUDA_VISIBLE_DEVICES": names[i % gpus], "XLA_PYTHON_CLIENT_MEM_FRACTION": share})
+        for i in range(workers)
+    ]
+
+
+def _count_gpus() -> int:
+    """GPUs that JAX sees; asked in another process, since JAX would take their memory in this one."""
+    question = "import jax; print(0 if jax.default_backend() == 'cpu' else jax.local_device_count())"
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
+    return int(answer.stdout) if answer.returncode == 0 else 0

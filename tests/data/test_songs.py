@@ -1,0 +1,160 @@
+"""Own songs: tables of many forms, splits, and a folder of many formats on its way into a data set."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import h5py
+import numpy as np
+import pytest
+import soundfile
+
+from theanoish.data.build import BuildSettings, build
+from theanoish.data.dataset import Dataset
+from theanoish.data.songs import draw_split, read_songs
+from theanoish.errors import InputError
+from theanoish.interrupt import StopRequest
+from theanoish.representation import RAW
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMATS = [("wav", 44_100), ("flac", 48_000), ("mp3", 22_050), ("ogg", 32_000), ("m4a", 44_100), ("aiff", 8_000)]
+
+
+def write_table(path, text, encoding="utf-8"):
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "songs" / "Björk").mkdir(parents=True)
+    for name in ("a.mp3", "b.wav", "Björk/c.flac", "unlisted.ogg", "cover.jpg"):
+        (tmp_path / "songs" / name).touch()
+    return tmp_path / "songs"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("file,tags,artist\na.mp3,rock; loud,X\nb.wav,,Y\nBjörk/c.flac,loud,X\n", "utf-8"),
+        ('file;tags;artist\r\na.mp3;"rock;loud";X\r\nb.wav;;Y\r\nBjörk/c.flac;loud;X\r\n', "utf-8-sig"),
+        ("File\tArtist\tloud\trock\na.mp3\tX\t1\t1\nb.wav\tY\t0\t\nBjo\u0308rk\\c.flac\tX\t1\t0\n", "utf-8"),
+        ('file,tags,artist,notes,\na.mp3,loud;rock,X,fine,\nb.wav,;,Y,,\nBjörk/c.flac,loud,X,"2\nlines",\n', "utf-8"),
+    ],
+    ids=["commas", "semicolons with BOM", "columns of tags, Windows' and macOS' paths", "columns for others"],
+)  # fmt: skip
+def test_tables_of_many_forms_say_the_same(folder, text, encoding):
+    songs, notes = read_songs(folder, write_table(folder.parent / "labels.csv", text, encoding), seed=1)
+    assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"] and songs.artists == ["X", "Y", "X"]
+    assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 0]]
+    assert songs.ids.tolist() == [1, 2, 3] and songs.splits[0] == songs.splits[2]
+    assert "drawn by artist with seed 1" in notes[0] and "1 audio files\n  unlisted.ogg" in notes[1]
+
+
+def test_all_faults_come_in_one_message_ten_lines_each(folder):
+    bad = "".join(f"x{i}.mp3,maybe,train\n" for i in range(15))
+    text = f"file,loud,split\na.mp3,1,train\na.mp3,0,test\n,1,test\n../b.wav,1,test\nb.wav,1,dev\nb.wav,1\n{bad}"
+    with pytest.raises(InputError) as error:
+        read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    message = str(error.value)
+    assert "labels.csv: cannot be used:" in message
+    assert "a file has more than one row\n  line 3: 'a.mp3', as in line 2" in message
+    assert "'file' must name a file in the folder\n  line 4: ''\n  line 5: '../b.wav'" in message
+    assert "'split' must be train, validation, test\n  line 6: 'dev'" in message
+    assert "another number of fields than the header\n  line 7: 2, not 3" in message
+    assert message.count("'maybe'") == 10 and "line 17, 'loud': 'maybe'\n  and 5 more" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column 'file'"),
+        ("name,tags\na.mp3,rock\n", "has no column 'file', only 'name', 'tags'"),
+        ("file,tags\n", "no song has a tag"),
+        ("file,tags\na.mp3,\n", "no song has a tag"),
+        ("file,rock,rock\na.mp3,1,0\n", "more than one column 'rock'"),
+    ],
+)
+def test_tables_without_use_are_named(folder, text, message):
+    with pytest.raises(InputError, match=message):
+        read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+
+
+def test_a_split_of_ones_own_is_kept_and_artists_across_it_are_named(folder):
+    text = "file,tags,artist,split\na.mp3,rock,X,train\nb.wav,rock,Y,Validation\nBjörk/c.flac,loud,X,test\n"
+    songs, notes = read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    assert songs.splits.tolist() == ["train", "validation", "test"]
+    assert notes[:2] == ["split: as in the table", "warning: 1 artists are in more than one split\n  X"]
+
+
+def test_drawn_splits_keep_artists_together_and_tags_in_proportion():
+    """Against drawing artists at random: the shares of tags are several times nearer to those asked for."""
+    generator = np.random.default_rng(0)
+    artist = generator.integers(0, 150, 600)
+    labels = (generator.random((150, 8)) < np.linspace(0.05, 0.5, 8))[artist].astype(np.uint8)
+    groups = [f"artist {i}" for i in artist]
+    asked = {"train": 0.7, "validation": 0.15, "test": 0.15}
+
+    def error(splits):
+        return max(
+            abs(labels[splits == s].sum(axis=0) / labels.sum(axis=0) - share).max() for s, share in asked.items()
+        )
+
+    splits = draw_split(labels, groups, seed=1)
+    assert all(len(set(splits[artist == i])) == 1 for i in set(artist))
+    assert abs(np.mean(splits == "train") - 0.7) < 0.03
+    at_random = [np.array(generator.choice(list(asked), 150, p=list(asked.values())))[artist] for _ in range(20)]
+    assert error(splits) < 0.5 * min(map(error, at_random)) and error(splits) < 0.05
+    assert np.array_equal(splits, draw_split(labels, groups, seed=1))
+    assert not np.array_equal(splits, draw_split(labels, groups, seed=2))
+
+
+def write_audio(path, samples, rate):
+    if path.suffix != ".m4a":
+        soundfile.write(path, samples, rate)
+        return
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.float32(samples)[None], "fltp", "mono")
+        frame.sample_rate = rate
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def test_forty_songs_in_six_formats_become_a_data_set(tmp_path):
+    songs, generator = tmp_path / "My songs", np.random.default_rng(0)
+    songs.mkdir()
+    rows, seconds = [], 4 + 0.25 * np.arange(40)
+    for i in range(40):
+        suffix, rate = FORMATS[i % 6]
+        frequency = (300, 2500)[i % 2]
+        time = np.arange(int(seconds[i] * rate)) / rate
+        write_audio(songs / f"song {i}.{suffix}", 0.3 * np.sin(2 * np.pi * frequency * time), rate)
+        rows.append(f"song {i}.{suffix};{('low', 'high')[i % 2]};artist {generator.integers(20)}\n")
+    labels = write_table(tmp_path / "labels.csv", "".join(["file;tags;artist\n", *rows]))
+    command = [sys.executable, ROOT / "preprocess" / "build_h5.py", "--songs", songs, "--labels", labels]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, "--workers", "2"], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "split: drawn by artist with seed 1" in done.stdout and "warning: split 'validation' has" in done.stdout
+    assert "clips: 40 (" in done.stdout and "left out: none" in done.stdout
+    dataset = Dataset(tmp_path / "My songs.h5")
+    assert dataset.tags == ["high", "low"] and set(dataset.splits) == {"train", "validation", "test"}
+    with h5py.File(dataset.path) as file:
+        for row, path in enumerate(dataset.paths):
+            number = int(path.split()[1].split(".")[0])
+            start, count = file["raw/start"][row], file["raw/count"][row]
+            assert abs(count - 16_000 * seconds[number]) < 2200, path  # encoders pad by up to two frames
+            spectrum = abs(np.fft.rfft(file["raw/values"][start : start + count][8000:40_000]))
+            assert abs(np.argmax(spectrum) / 2 - (300, 2500)[number % 2]) < 2
+            assert dataset.labels[row].tolist() == [number % 2, 1 - number % 2]
+        for artist in set(dataset.artists):
+            assert len({s for s, a in zip(dataset.splits, dataset.artists, strict=True) if a == artist}) == 1
+
+
+def test_songs_that_are_not_there_are_listed(folder):
+    table = write_table(folder.parent / "labels.csv", "file,tags\na.mp3,rock\nnone.mp3,rock\n")
+    settings = BuildSettings(folder, folder.parent / "out.h5", (RAW,), labels=table)
+    with pytest.raises(InputError, match=r"1 of 2 clips are missing.*\n  clip 2, none\.mp3: No such file"):
+        build(settings, StopRequest())
