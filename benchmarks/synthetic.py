@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from theanoish.representation import MEL_CHANNELS
 from theanoish.settings import Settings
 
 CLIP_SAMPLES = 465_600  # 29.1 seconds, as in MagnaTagATune

@@ -139,7 +139,7 @@ def test_two_signals_to_a_loop_that_was_asked_to_stop(start):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        ("InputError('a.h5: is damaged\\n\\x1b[31m')", "a.h5: is damaged\\n\\x1b[31m"),
+        ("InputError('a.h5: is damaged\\n\\x1b[31m')", "a.h5: is damaged\n\\x1b[31m"),
         ("OSError(28, 'No space left on device', 'a.pkl')", "a.pkl: No space left on device"),
         ("OSError('Unable to open file')", "Unable to open file"),
         ("MemoryError()", "not enough memory"),
