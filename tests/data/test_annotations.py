@@ -95,6 +95,10 @@ def test_counts_beyond_255_do_not_wrap():
         (b'"2"\t', b'"1"\t', "line 3: 'clip_id' 1 occurs a second time"),
         (b'"2"\t', b'"two"\t', "line 3: 'clip_id' is 'two'"),
         (b'"2"\t', b'"99999999999999999999"\t', "line 3: 'clip_id'"),
+        (b'"c/c-29-58', b'"0/b-0-29', "line 4: 'mp3_path' is '0/b-0-29.mp3', as in line 3"),
+        (b'"no piano"', b'""', "line 1: column 2 has no name; remove it (an index, perhaps) or name it"),
+        (b'"sitar"', b'"si\x00ar"', "line 1: holds a NUL character"),
+        (b'"2"\t', b'"' + b"9" * 5000 + b'"\t', "line 3: 'clip_id'"),
         (b'"c/c', b'"g/c', "line 4: 'mp3_path' is 'g/c-29-58.mp3'"),
         (b'"c/c', b'"cc/c', "line 4: 'mp3_path'"),
         (b'"c/c', b'"c/../../c', "leaves its folder"),
@@ -143,6 +147,19 @@ def test_clip_without_row_in_the_clip_table_is_named(folder):
     write_csv(folder / "clip_info_final.csv", [INFO_COLUMNS, [1, 1, "t", "a", "b", "", 0, 29, "", PATHS[0]]])
     with pytest.raises(InputError, match="no row for clip 2"):
         read_annotations(folder)
+
+
+def test_ids_of_unannotated_clips_may_be_anything(folder):
+    replace_in(folder / "clip_info_final.csv", b'"9999"', b'"' + b"9" * 5000 + b'"')
+    assert read_annotations(folder).ids.tolist() == [1, 2, 3]
+
+
+def test_clips_in_mp3_beside_the_tables_or_in_their_folder(folder):
+    (folder / "mp3").mkdir()
+    assert read_annotations(folder).folder == folder
+    (folder / "mp3" / "0").mkdir()
+    (folder / "mp3" / "0" / "b-0-29.mp3").touch()
+    assert read_annotations(folder).folder == folder / "mp3"
 
 
 @needs_official

@@ -1,12 +1,13 @@
 import os
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
 from scipy.signal import resample_poly
 
-from theanoish.data.audio import AudioError, decode, expected_length
+from theanoish.data.audio import AudioError, decode, expected_length, read_audio
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "magnatagatune" / "mp3"
 
@@ -121,6 +122,107 @@ def test_truncated_mp3_gives_what_is_left_and_its_header_a_bound(tmp_path):
     assert len(whole) == 64_000 and 20_000 < len(half) < 44_000
     assert np.array_equal(half[:20_000], whole[:20_000])
     assert len(half) <= expected_length(tmp_path / "b.mp3")
+
+
+def encoded(path, samples, rate=16_000):
+    """Write AAC, which libsndfile does not read."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.float32(samples)[None], "fltp", "mono")
+        frame.sample_rate = rate
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "aac", "mka"])
+def test_what_libsndfile_cannot_open_is_read_by_ffmpeg(tmp_path, suffix):
+    samples = tone(44_100, 5)[:, 0]
+    decoded = decode(encoded(tmp_path / f"a.{suffix}", samples, 44_100))
+    expected = resample_poly(samples, 160, 441)
+    assert abs(len(decoded) - len(expected)) < 1600
+    alike = np.correlate(decoded[8000:24_000] / 32_768, expected[8000 - 1100 : 24_000 + 1100], "full").max()
+    assert alike > 0.98 * np.sum(expected[8000:24_000] ** 2)
+
+
+def test_bytes_before_the_first_frame_of_an_mp3(tmp_path):
+    soundfile.write(tmp_path / "a.mp3", tone(16_000, 4), 16_000)
+    (tmp_path / "b.mp3").write_bytes(bytes(700) + b"\r\n" + (tmp_path / "a.mp3").read_bytes())
+    clean, other = decode(tmp_path / "a.mp3"), decode(tmp_path / "b.mp3")
+    lag = len(other) - len(clean)  # the encoder's delay, which its header would have told
+    assert 0 <= lag < 2400
+    assert max(np.corrcoef(clean[5000:40_000], other[5000 + i : 40_000 + i])[0, 1] for i in range(lag + 1)) > 0.999
+
+
+def headed(path, offset, value):
+    """Overwrite four bytes of a file's header."""
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = value.to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("promised", "read", "remark"),
+    [
+        (0, 64_000, "its header says 0 samples; holds 64000 samples"),  # a recorder that was killed
+        (2**32 - 1, 64_000, "its header says 2147483648 samples; holds 64000 samples"),  # a pipe
+        (256_000, 64_000, "its header says 128000 samples; holds 64000 samples"),  # cut off
+        (64_000, 32_000, "its last 64000 bytes are not read; holds 32000 samples"),
+        (128_000, 64_000, ""),
+    ],
+)
+def test_lengths_of_wav_files_that_their_headers_misstate(tmp_path, promised, read, remark):
+    samples = np.random.default_rng(0).integers(-9000, 9000, 64_000).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    headed(tmp_path / "a.wav", 40, promised)
+    decoded, found = read_audio(tmp_path / "a.wav")
+    assert np.array_equal(decoded, samples[:read]) and found == remark
+
+
+def test_damage_in_the_middle_is_left_out_and_told(tmp_path, capfd):
+    soundfile.write(tmp_path / "a.mp3", tone(16_000, 10), 16_000)
+    content = bytearray((tmp_path / "a.mp3").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 1500] = np.random.default_rng(0).bytes(1500)
+    (tmp_path / "a.mp3").write_bytes(content)
+    decoded, remark = read_audio(tmp_path / "a.mp3")
+    assert 0.8 * 160_000 < len(decoded) < 160_000
+    assert remark.startswith("damaged in ") and remark.endswith(f"holds {len(decoded)} samples")
+
+
+@pytest.mark.parametrize("rate", [1, 999, 67_124_864, 15_999_989])
+def test_impossible_sample_rates_are_refused_at_once(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", tone(16_000), 16_000)
+    headed(tmp_path / "a.wav", 24, rate)
+    with pytest.raises(AudioError, match=f"its header says {rate} Hz"):
+        decode(tmp_path / "a.wav")
+
+
+def test_what_unpacks_to_far_more_than_music_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("theanoish.data.audio.LONGEST_OF_SMALL", 60 * 16_000)
+    soundfile.write(tmp_path / "a.flac", np.zeros(40_000_000, np.int16), 16_000)
+    with pytest.raises(AudioError, match="unpacks to more than"):
+        decode(tmp_path / "a.flac")
+    assert expected_length(tmp_path / "a.flac") <= 64 * (tmp_path / "a.flac").stat().st_size
+
+
+@pytest.mark.parametrize(
+    "playlist",
+    ["#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile '{}'\n"],
+    ids=["m3u8", "concat"],
+)
+def test_playlists_do_not_lead_to_other_files(tmp_path, playlist):
+    soundfile.write(tmp_path / "secret.wav", tone(16_000, 4), 16_000)
+    for name in ("a.mp3", "a.m3u8"):
+        (tmp_path / name).write_text(playlist.format("secret.wav"))
+        with pytest.raises(AudioError, match="FFmpeg"):
+            decode(tmp_path / name)
+
+
+def test_a_name_says_nothing_of_what_is_in_a_file(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(16_000), 16_000)
+    for name in ("a.raw", "a.RAW", "a.mp3", "a"):
+        (tmp_path / name).write_bytes((tmp_path / "a.wav").read_bytes())
+        assert np.array_equal(decode(tmp_path / name), decode(tmp_path / "a.wav"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -1,10 +1,12 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -16,7 +18,7 @@ from conftest import TAGS, write_tables
 from theanoish.data.build import BuildSettings, BuildStopped, build
 from theanoish.data.dataset import Dataset
 from theanoish.data.mel import log_mel
-from theanoish.data.storage import make_skeleton
+from theanoish.data.storage import STRUCTURE_BYTES, make_skeleton
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.representation import RAW, REPRESENTATIONS, Representation
@@ -241,16 +243,6 @@ def test_a_death_while_the_tables_are_written_is_healed(tmp_path, make_source, m
     assert contents(settings.output) == contents(tmp_path / "whole.h5")
 
 
-def test_a_journal_cut_off_in_a_line_counts_up_to_it(tmp_path, make_source):
-    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
-    with pytest.raises(BuildStopped):
-        build(settings, *stop_after(5))
-    journal = tmp_path / "out.h5.journal"
-    journal.write_text(journal.read_text()[:-9])
-    assert build(settings, StopRequest()).resumed == 4
-    assert len(Dataset(settings.output).ids) == 10
-
-
 def test_making_a_skeleton_again_keeps_the_arrays(tmp_path):
     kinds = (RAW, Representation(256, 256))
     places = make_skeleton(tmp_path / "a", kinds, 2560)
@@ -262,6 +254,150 @@ def test_making_a_skeleton_again_keeps_the_arrays(tmp_path):
     with h5py.File(tmp_path / "a") as file:
         assert "other" not in file and (file["raw/values"][:] == np.arange(2560)).all()
         assert (file["mel_256_256/values"][:] == 0.5).all()
+
+
+def flac_that_says(path, samples, promised):
+    """A FLAC of `samples` with another number of them in its header; 0 is "unknown", as of what went to a pipe."""
+    soundfile.write(path, samples, 16_000, format="FLAC")
+    content = bytearray(path.read_bytes())
+    content[21:26] = (content[21] & 0xF0 | promised >> 32).to_bytes(1, "big") + (promised & 0xFFFFFFFF).to_bytes(
+        4, "big"
+    )
+    path.write_bytes(content)
+
+
+LIES = {2: 0, 4: 2**36 - 1, 7: 50_000, 9: 60_000}  # by clip: what its header says of 56,000, or of 150,000
+
+
+def tell_lies(source):
+    """Replace some clips by FLACs with false headers; what they hold."""
+    generator, truth = np.random.default_rng(5), {}
+    for clip, promised in LIES.items():
+        truth[clip] = generator.integers(-9000, 9000, 150_000 if clip == 9 else 56_000).astype(np.int16)
+        flac_that_says(next(source.rglob(f"clip_{clip}.wav")), truth[clip], promised)
+    return truth
+
+
+def check_clips(output, truth):
+    with h5py.File(output) as file:
+        ids = file["clips/id"][:].tolist()
+        for clip, samples in truth.items():
+            row = ids.index(clip)
+            assert file["clips/samples"][row] == len(samples)
+            np.testing.assert_array_equal(values_of(file, "raw", row), samples)
+            mel = log_mel(samples, Representation(256, 256))
+            np.testing.assert_array_equal(values_of(file, "mel_256_256", row), mel)
+
+
+def test_headers_that_lie_change_nothing_and_are_told(tmp_path, make_source):
+    source, output = make_source(), tmp_path / "out.h5"
+    truth = tell_lies(source)
+    summary = build(BuildSettings(source, output, workers=2), StopRequest())
+    assert sum(summary.clips.values()) == 10 and summary.left_out == []
+    check_clips(output, truth)
+    remarks = {clip: remark for clip, _, remark in summary.remarks}
+    assert remarks == {
+        4: f"its header says {2**36 - 1} samples; holds 56000 samples",
+        7: "its header says 50000 samples; holds 56000 samples",
+        9: "its header says 60000 samples; holds 150000 samples",
+    }
+    assert output.stat().st_size < 20e6  # of the file that promised 137 GB
+
+
+def test_clips_longer_than_promised_get_room_even_where_none_was_spare(tmp_path, make_source, monkeypatch):
+    monkeypatch.setattr("theanoish.data.plan.SPARE", 0)
+    source, output = make_source(), tmp_path / "out.h5"
+    truth = tell_lies(source)
+    settings = BuildSettings(source, output)
+    seen = []
+
+    def stop_in_the_second_round(stage, done, total):
+        seen.append(done)
+        stop.requested = stage == "reading clips" and seen.count(5) == 3  # one is of the headers
+
+    stop = StopRequest()
+    with pytest.raises(BuildStopped):
+        build(settings, stop, stop_in_the_second_round)
+    assert build(settings, StopRequest()).resumed == 5
+    check_clips(output, truth)
+
+
+@pytest.mark.parametrize("damage", ["zeros", "foreign", "digit", "cut"])
+def test_a_damaged_journal_counts_up_to_the_damage(tmp_path, make_source, damage):
+    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
+    with pytest.raises(BuildStopped):
+        build(settings, *stop_after(6))
+    journal = tmp_path / "out.h5.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[4] = {
+        "zeros": bytes(len(lines[4])),
+        "foreign": b"\xff\xfe[[[[\n",
+        "digit": lines[4].replace(b"56000", b"56001"),
+        "cut": lines[4][:-9],
+    }[damage]
+    journal.write_bytes(b"".join(lines))
+    assert build(settings, StopRequest()).resumed == 3
+    assert len(Dataset(settings.output).ids) == 10
+
+
+def test_another_build_that_finished_first_is_not_replaced(tmp_path, make_source):
+    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
+
+    def finish_first(stage, done, total):
+        if stage == "reading headers" and done == 1:
+            settings.output.write_text("the other's")
+
+    with pytest.raises(InputError, match="exists already"):
+        build(settings, StopRequest(), finish_first)
+    assert settings.output.read_text() == "the other's"
+
+
+def test_a_limit_on_files_is_an_error_at_every_stage_and_the_rest_is_kept(tmp_path, make_source):
+    """As a full disk is, which HDF5 answers with a crash: too small for a skeleton, for the arrays, for the tables."""
+    source, output = make_source(), tmp_path / "out.h5"
+    build(BuildSettings(source, tmp_path / "whole.h5", (RAW,)), StopRequest())
+    with h5py.File(tmp_path / "whole.h5") as file:
+        arrays = file["raw/values"].nbytes
+
+    def limited(size):
+        return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    for size in (1000, arrays, arrays + STRUCTURE_BYTES):
+        done = run_script("--source", source, "--output", output, "--representations", "raw", preexec_fn=limited(size))
+        assert done.returncode == 2 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
+        assert not output.exists()
+    done = run_script("--source", source, "--output", output, "--representations", "raw")
+    assert done.returncode == 0 and "(10 clips by an earlier run)" in done.stdout
+    assert contents(output) == contents(tmp_path / "whole.h5")
+
+
+def test_odd_names_and_places_of_files(tmp_path, make_source, monkeypatch):
+    source = make_source()
+    (source / "mp3").mkdir()  # empty, beside the clips' folders
+    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
+    (source / paths[0]).rename(source / "0" / "clip.raw")
+    paths[0] = "0/clip.raw"
+    too_long = f"0/{'x' * 300}.mp3"
+    write_tables(source, [*paths, too_long], [[1, 1, 1, 0, 1]] * 11, TAGS)
+    with pytest.raises(InputError, match=r"1 of 11 clips are missing.*\n  clip 11, 0/xxx.*: File name too long"):
+        build(BuildSettings(source, tmp_path / "out.h5"), StopRequest())
+    monkeypatch.chdir(source)
+    done = run_script("--source", ".", "--representations", "raw", "--allow-missing", cwd=source)
+    assert done.returncode == 0, done.stderr
+    dataset = Dataset(tmp_path / "source.h5")
+    assert "0/clip.raw" in dataset.paths and len(dataset.paths) == 10
+
+
+def test_a_whole_archive_in_the_folder_is_unpacked(tmp_path, make_source):
+    source = make_source()
+    with zipfile.ZipFile(source / "mp3.zip", "w") as archive:
+        for path in sorted(source.rglob("*.wav")):
+            archive.write(path, path.relative_to(source).with_suffix(".mp3"))
+            path.unlink()
+    paths = [info.filename for info in zipfile.ZipFile(source / "mp3.zip").infolist()]
+    write_tables(source, paths, [[1, 1, 1, 0, 1]] * 10, TAGS)
+    done = run_script("--source", source, "--representations", "raw")
+    assert done.returncode == 0 and "clips: 10 " in done.stdout, done.stderr
 
 
 def wait_for(condition, seconds=120):

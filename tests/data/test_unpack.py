@@ -79,6 +79,26 @@ def test_damaged_archives_are_named(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.partial"))
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damage_at_any_place_is_an_error_that_names_the_archive(tmp_path, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("0/clip.mp3", np.random.default_rng(0).bytes(300))
+    content = buffer.getvalue()
+    refused = 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (tmp_path / "mp3.zip").write_bytes(damaged)
+        shutil.rmtree(tmp_path / "0", ignore_errors=True)
+        try:
+            join_and_unpack(tmp_path)
+        except InputError as error:
+            refused += 1
+            assert "mp3.zip" in str(error)
+    assert refused > 200
+
+
 def test_missing_parts_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"mp3\.zip\.001: no such file"):
         join_and_unpack(tmp_path)

@@ -211,7 +211,7 @@ def test_train_refuses(capsys, monkeypatch, tmp_path, data, arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "checkpoint --baselines is required"),
+        ([], "one of the arguments checkpoint --baselines is required"),
         (["{run}/checkpoint.pkl", "--split", "other"], "invalid choice"),
         (["{run}/state.pkl"], "not a theanoish checkpoint"),
         (["{run}/log.jsonl"], "log.jsonl: not a theanoish checkpoint"),

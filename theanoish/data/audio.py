@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from theanoish.representation import FULL_SCALE, SAMPLE_RATE
 
 EMPTY_FILE = "empty file (0 bytes)"
 SAMPLE_RATES = (1_000, 384_000)
+FINEST_RATIO = 48_000  # of resampling, whose filter is 20 times as long; any rate is met within 0.1 cent
 BLOCK = 2**22  # values decoded at a time
 UNREAD = 4096  # bytes; tags behind the music are shorter, as a rule
 LIKELY_PER_BYTE = 64  # samples at 16 kHz that a byte of music hardly exceeds; silence may
@@ -234,8 +236,8 @@ def _resampled(mono: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
         return mono
     from scipy.signal import resample_poly  # importing it takes longer than starting a worker, and few files need it
 
-    divisor = math.gcd(rate, SAMPLE_RATE)
-    resampled: NDArray[np.float32] = resample_poly(mono, SAMPLE_RATE // divisor, rate // divisor)
+    ratio = Fraction(SAMPLE_RATE, rate).limit_denominator(FINEST_RATIO)
+    resampled: NDArray[np.float32] = resample_poly(mono, ratio.numerator, ratio.denominator)
     return resampled
 
 

@@ -83,13 +83,13 @@ def join_and_unpack(folder: Path, progress: Progress | None = None) -> None:
         with io.BufferedReader(_JoinedFiles(parts), 2**16) as joined, zipfile.ZipFile(joined) as archive:
             clips = [info for info in archive.infolist() if _is_clip(folder, info)]
             _unpack(folder, archive, clips, progress)
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # bz2 raises one without a number
+            raise InputError(f"{folder}: cannot be unpacked: {error}") from error
         raise InputError(
             f"{parts[0]} and the parts after it: damaged or incomplete ({error}); remove them and fetch them again "
             "with --download"
         ) from error
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be unpacked: {error}") from error
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -141,6 +141,7 @@ def markdown(results: dict[str, Any]) -> str:
             for row in results["baselines"]["baselines"]
         ]
         parts += ["**Without a network** (logistic regression)", _aligned([["features", "AUC"], *rows])]
+        parts += results["baselines"]["warnings"]
     contrasts = contrasts_markdown(results["contrasts"])
     return "\n\n".join([*parts, contrasts] if contrasts else parts) + "\n"
 
