@@ -53,6 +53,7 @@ LAYOUTS = {
         ("front end",),
         {"0.0": "AUC (none)", "0.5": "AUC (rate 0.5)"},
     ),
+    "future": Layout("Future work (section 5; length and stride 256)", ("network",), {}, costs=True),
 }
 # what the paper leaves open and changes the results
 _OPEN = ("learning_rate", "minibatch", "momentum", "validation_interval", "windows")
