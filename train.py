@@ -126,21 +126,18 @@ class Reporter:
     def __call__(self, progress: Progress) -> None:
         if self._first is None:
             self._first = progress.update, time.monotonic()
-            self._bar = tqdm(
-                initial=progress.update,
-                total=self._total,
-                bar_format="{percentage:3.0f}% {n_fmt}/{total_fmt}{postfix}, {rate_noinv_fmt}, {remaining} left {bar}",
-                unit="",
-                smoothing=0.05,
-                disable=None,
-            )
-        self._bar.set_postfix_str(scores(progress, "AUC"), refresh=False)
+            how = {"unit": "", "smoothing": 0.05, "bar_format": "{n_fmt}/{total_fmt}", "disable": None}
+            self._bar = tqdm(initial=progress.update, total=self._total, **how)
+        scores = f", loss {progress.loss:.4f}{last_scores(progress)}"
+        self._bar.bar_format = (
+            "{n_fmt}/{total_fmt}" + scores + ", {rate_noinv_fmt}, {remaining} left" + silent(progress)
+        )
         self._bar.update(progress.update - self._bar.n)
         if self._bar.disable and len(progress.history) > self._validations:
             self._validations = len(progress.history)
-            words = scores(progress, "validation AUC")
-            line = f"update {progress.update} of {self._total}, {words}{self._pace(progress.update, *self._first)}"
-            print(line, file=sys.stderr, flush=True)
+            pace = self._pace(progress.update, *self._first)
+            line = f"update {progress.update} of {self._total}{scores}{pace}{silent(progress)}"
+            print(line.replace("AUC", "validation AUC"), file=sys.stderr, flush=True)
 
     def _pace(self, update: int, first: int, begun: float) -> str:
         rate = (update - first) / max(time.monotonic() - begun, 1e-9)
@@ -152,15 +149,19 @@ class Reporter:
             self._bar.close()
 
 
-def scores(progress: Progress, name: str) -> str:
-    """Loss, last validation AUC (called `name`) and silent units as text."""
-    text = f"loss {progress.loss:.4f}"
-    if progress.history:
-        last = progress.history[-1]
-        best = "best" if last["best"] else f"best {progress.best_auc:.4f}"
-        text += f", {name} {last['validation_auc']:.4f} ({best})"
-        text += "".join(f", {share:.0%} of {layer} silent" for layer, share in last["silent"].items() if share > SILENT)
-    return text
+def last_scores(progress: Progress) -> str:
+    """The last validation as text; empty if there is none."""
+    if not progress.history:
+        return ""
+    last = progress.history[-1]
+    best = "best" if last["best"] else f"best {progress.best_auc:.4f}"
+    return f", AUC {last['validation_auc']:.4f} ({best})"
+
+
+def silent(progress: Progress) -> str:
+    """Layers with many silent units at the last validation as text; empty if there is none."""
+    shares = progress.history[-1]["silent"] if progress.history else {}
+    return "".join(f", {share:.0%} of {layer} silent" for layer, share in shares.items() if share > SILENT)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from compiled import compiled_updates
 from synthetic import write_dataset
 from theanoish.data.dataset import Dataset
-from theanoish.model.network import FILTERS, WIDTH
-from theanoish.settings import STRIDED_FILTERS, Settings
+from theanoish.model.network import WIDTH
+from theanoish.settings import Settings
 from theanoish.training.trainer import UPDATES_A_CALL, Trainer
 
 NETWORKS = [Settings(frontend=frontend, length=256, stride=256) for frontend in ("raw", "mel")]
@@ -39,20 +39,21 @@ def turns(settings: Settings, dataset: Dataset, longest: int) -> dict[str, Turn]
 
 def products(settings: Settings) -> dict[str, Callable[[], object]]:
     """The products of the first two layers, each on operands of the shapes and layouts that training has."""
-    times, taps = settings.minibatch * settings.frames, WIDTH * FILTERS
+    times, taps = settings.minibatch * settings.frames, WIDTH * settings.filters
     generator = np.random.default_rng(1)
 
     def operand(*shape: int) -> jax.Array:
         return jnp.asarray(generator.standard_normal(shape), jnp.float32)
 
-    maps, rows, gradient = operand(times, STRIDED_FILTERS), operand(taps, STRIDED_FILTERS), operand(taps, times)
+    channels = settings.strided_filters  # as many as a spectrogram's
+    maps, rows, gradient = operand(times, channels), operand(taps, channels), operand(taps, times)
     along, across, down = (jax.jit(f) for f in (lambda a, b: a @ b.T, lambda a, b: a @ b, lambda a, b: a.T @ b))
     found = {
         "convolution, forwards": lambda: along(maps, rows),
         "convolution, for its filters": lambda: across(gradient, maps),
     }
     if settings.frontend == "raw":
-        frames, filters = operand(times, settings.length), operand(STRIDED_FILTERS, settings.length)
+        frames, filters = operand(times, settings.length), operand(channels, settings.length)
         found["convolution, for its input"] = lambda: down(gradient, rows)
         found["strided convolution, forwards"] = lambda: along(frames, filters)
         found["strided convolution, for its filters"] = lambda: down(maps, frames)

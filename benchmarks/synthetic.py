@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.settings import MEL_CHANNELS, Settings
+from theanoish.representation import MEL_CHANNELS
+from theanoish.settings import Settings
 
 CLIP_SAMPLES = 465_600  # 29.1 seconds, as in MagnaTagATune
 TAGS = 50

@@ -25,11 +25,11 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import jax_network
-from synthetic import TAGS, with_top_layer, write_dataset
+from synthetic import with_top_layer, write_dataset
 from theanoish.data.dataset import Dataset, Windows
+from theanoish.experiments.cost import cost
 from theanoish.machine import usable_cores
-from theanoish.model.network import FILTERS, HIDDEN_UNITS, POOL, WIDTH
-from theanoish.settings import STRIDED_FILTERS, Settings
+from theanoish.settings import Settings
 from theanoish.training.feeding import draw_windows
 from theanoish.training.prediction import Predictor
 from theanoish.training.trainer import UPDATES_A_CALL, Trainer
@@ -45,6 +45,9 @@ NETWORKS = {
     "raw 256/256": Settings(frontend="raw", length=256, stride=256),
     "raw 1024/1024": Settings(frontend="raw", length=1024, stride=1024),
     "mel 256/256": Settings(frontend="mel", length=256, stride=256),
+    "raw 256/256, 256 filters, L2 of 2, log": Settings(
+        pooling="l2", pool_size=2, nonlinearity="log-square", strided_filters=256
+    ),
 }
 OURS, PREDICTION, PRODUCTS = "this project, JAX", "prediction", ("product, NumPy", "product, JAX")
 PREDICTED_WINDOWS = 512  # a turn
@@ -140,6 +143,8 @@ def other_programs(
     settings: Settings, values: dict[str, NDArray[np.float32]], clips: NDArray[Any], labels: NDArray[np.uint8]
 ) -> dict[str, Program]:
     """What this project is measured against, by name; each with the same initial parameters and clips."""
+    if settings.pooling != "none":
+        return {}  # none of them has it; that row is for its GFLOP/s beside the paper's networks
     data = (settings, values, clips, labels)
     by_hand = partial(jax_network.JaxTrainer, *data)
     programs: dict[str, Program] = {
@@ -216,7 +221,7 @@ def time_in_turns(turns: dict[str, Callable[[], object]], rounds: int, name: str
 
 def table(settings: Settings, seconds: Seconds) -> str:
     """A Markdown table of a network: updates a second, GFLOP/s and shares, and how much faster this project is."""
-    work, product = flops_an_update(settings), max(_product_flops() / min(seconds[name]) for name in PRODUCTS)
+    work, product = cost(settings).operations, max(_product_flops() / min(seconds[name]) for name in PRODUCTS)
     lines = [
         f"{work / 1e6:.0f} MFLOP an update; a large matrix product runs at {product / 1e9:.0f} GFLOP/s",
         "",
@@ -242,20 +247,6 @@ def prediction_line(seconds: Seconds) -> str:
         f"Predicting takes {milliseconds:.3f} ms a window: an update takes {updates:.1f} times, "
         f"and each of its windows {updates / Settings().minibatch:.1f} times as long."
     )
-
-
-def flops_an_update(settings: Settings) -> int:
-    """Additions and multiplications of the convolutions and dense layers: forwards, for filters, and for inputs."""
-    time_, channels = settings.frames, STRIDED_FILTERS
-    products = []
-    if settings.frontend == "raw":
-        products.append(settings.frames * settings.length * STRIDED_FILTERS)
-    for _ in range(2):
-        time_ -= WIDTH - 1
-        products.append(time_ * WIDTH * channels * FILTERS)
-        time_, channels = -(-time_ // POOL), FILTERS
-    products += [time_ * FILTERS * HIDDEN_UNITS, HIDDEN_UNITS * TAGS]
-    return 2 * settings.minibatch * (3 * sum(products) - products[0])  # nothing needs the gradient of the input
 
 
 def _train_on_random_windows(

@@ -50,8 +50,12 @@ def logits(settings: Settings, p, windows, mask=None):
             ("log-square", "none"): lambda x: np.log(1 + 10_000 * x**2),
             ("log-absolute", "none"): lambda x: np.log(1 + 10_000 * abs(x)),
             ("relu", "l2"): lambda x: l2_pool(x, settings.pool_size),
+            ("log-square", "l2"): lambda x: np.log(1 + 10_000 * (l2_pool(x, settings.pool_size) ** 2 - 1e-6)),
             ("relu", "max"): lambda x: channel_max_pool(x, settings.pool_size),
         }[settings.nonlinearity, settings.pooling](x)
+    elif settings.mel_bands < 128:
+        size = 128 // settings.mel_bands
+        x = np.log(1 + sum(np.exp(x[:, :, i::size]) - 1 for i in range(size)) / size)
     x = (x - np.float64(p["start/centre"])) / np.float64(p["start/spread"])
     for layer in "12":
         x = max_pool(relu(convolution(x, p[f"convolution{layer}/filters"]) + p[f"convolution{layer}/bias"]), 4)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -65,7 +66,24 @@ def test_frames_of_table_1(length, stride, frames):
         ({"pool_size": 2}, "pool size"),
         ({"pooling": "l2", "pool_size": 1}, "pool size"),
         ({"pooling": "l2", "pool_size": 3}, "pool size"),
-        ({"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square"}, "nonlinearity"),
+        ({"pooling": "l2", "pool_size": 2, "nonlinearity": "log-absolute"}, "nonlinearity"),
+        ({"pooling": "max", "pool_size": 2, "nonlinearity": "log-square"}, "nonlinearity"),
+        ({"pooling": "l2", "pool_size": 4, "strided_filters": 126}, "pool size"),
+        ({"initial_filters": "mel"}, "pooling"),
+        ({"initial_filters": "k-means", "pooling": "max", "pool_size": 2}, "pooling"),
+        ({"initial_filters": "gabor"}, "initial filters"),
+        (
+            {"initial_filters": "unsupervised", "pooling": "l2", "pool_size": 2, "strided_filters": 258},
+            "strided filters",
+        ),
+        ({"strided_filters": 0}, "strided filters"),
+        ({"filters": 0}, "filters"),
+        ({"mel_bands": 64}, "mel bands"),
+        ({"mel_bands": 48, "frontend": "mel"}, "mel bands"),
+        ({"fixed_filters": True, "frontend": "mel"}, "fixed filters"),
+        ({"strided_filters": 256, "frontend": "mel"}, "strided filters"),
+        ({"initial_filters": "mel", "frontend": "mel"}, "initial filters"),
+        ({"fixed_filters": 1}, "fixed filters"),
         ({"pooling": "l2", "pool_size": 2, "frontend": "mel"}, "pooling"),
         ({"nonlinearity": "log-square", "frontend": "mel"}, "nonlinearity"),
     ],
@@ -93,6 +111,13 @@ def test_default_learning_rate_allows_for_momentum():
 def test_names_tell_networks_apart():
     assert Settings(dropout=0.5).name == "raw_256_256_dropout"
     assert Settings(dropout=0.3).name == "raw_256_256_dropout_0.3"
+    mel = Settings(pooling="l2", pool_size=2, nonlinearity="log-square", initial_filters="mel")
+    assert mel.name == "raw_256_256_log-square_l2_2_mel-filters"
+    larger = replace(mel, fixed_filters=True, strided_filters=256, filters=64)
+    assert larger.name == "raw_256_256_log-square_l2_2_mel-filters_fixed_256_strided_64_filters"
+    assert Settings(frontend="mel", mel_bands=64).name == "mel_256_256_64_bands"
+    names = [cell.settings.name for cell in TABLES["future"]]
+    assert len(set(names)) == len(names) == 13
 
 
 def test_round_trip_as_plain_values():
@@ -111,6 +136,13 @@ def test_unknown_and_missing_settings_are_named():
     for other in ([], None, {1: 2}, {None: 1}, dict.fromkeys(range(10**5)), {"x" * 10**6: 1}):
         with pytest.raises(InputError, match=r"^settings: unknown or missing: .{,200}$"):
             Settings.from_dict(other)
+
+
+def test_files_from_before_a_setting_have_its_default():
+    values = Settings(seed=7).as_dict()
+    for name in ("strided_filters", "initial_filters", "fixed_filters", "filters", "mel_bands"):
+        del values[name]
+    assert Settings.from_dict(values) == Settings(seed=7)
 
 
 def laughs(depth):

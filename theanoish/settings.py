@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_type_hints
 
 from theanoish.errors import InputError
-from theanoish.representation import MEL_CHANNELS, RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation  # noqa: F401
+from theanoish.representation import MEL_CHANNELS, RAW, WINDOW_SAMPLES, Representation
 
 STRIDED_FILTERS = 128
 LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
@@ -41,6 +41,18 @@ class Settings:
         ("none", "l2", "max"),
     )
     pool_size: int = _setting(1, "adjacent filters in a pool: 2 or 4 in the paper", least=1, below=STRIDED_FILTERS + 1)
+    strided_filters: int = _setting(STRIDED_FILTERS, "filters of the strided convolution", least=1, below=1025)
+    initial_filters: str = _setting(
+        "random",
+        "what they start as: noise, filters that mimic a mel spectrogram, or learned without labels, by independent "
+        "subspace analysis or k-means",
+        ("random", "mel", "unsupervised", "k-means"),
+    )
+    fixed_filters: bool = _setting(False, "leave the strided convolution as it starts")
+    filters: int = _setting(32, "filters of each of the two other convolutions", least=1, below=1025)
+    mel_bands: int = _setting(
+        MEL_CHANNELS, "bands of the spectrogram; if fewer than it has, of adjacent ones averaged", least=1, below=129
+    )
     dropout: float = _setting(0.0, "share of each dense layer's inputs that is dropped; the paper tried 0.5", below=1)
     minibatch: int = _setting(10, "windows per update", least=1, below=10_001)
     updates: int = _setting(5_000_000, "updates in all", least=1, below=10**12)
@@ -89,14 +101,27 @@ class Settings:
 
     def _check_pooling(self) -> None:
         if self.frontend == "mel":
-            _require(self.nonlinearity == "relu", "nonlinearity", self.nonlinearity, "left at relu for mel")
+            for name in ("nonlinearity", "strided_filters", "initial_filters", "fixed_filters"):
+                default = Settings.__dataclass_fields__[name].default
+                _require(getattr(self, name) == default, name, getattr(self, name), f"left at {default} for mel")
+            divides = MEL_CHANNELS % self.mel_bands == 0
+            _require(divides, "mel_bands", self.mel_bands, f"a divisor of {MEL_CHANNELS}")
+        else:
+            _require(self.mel_bands == MEL_CHANNELS, "mel_bands", self.mel_bands, f"left at {MEL_CHANNELS} for raw")
+        if self.initial_filters != "random":
+            _require(self.pooling == "l2", "pooling", self.pooling, f"l2 for {self.initial_filters} filters")
+        if self.initial_filters in ("unsupervised", "k-means"):
+            most = f"at most the length, {self.length}, for filters that are learned without labels"
+            _require(self.strided_filters <= self.length, "strided_filters", self.strided_filters, most)
         if self.pooling == "none":
             _require(self.pool_size == 1, "pool_size", self.pool_size, "1 without pooling")
             return
         _require(self.frontend == "raw", "pooling", self.pooling, "none for mel: it follows the strided convolution")
-        _require(self.nonlinearity == "relu", "nonlinearity", self.nonlinearity, "left at relu with pooling")
-        divides = self.pool_size > 1 and STRIDED_FILTERS % self.pool_size == 0
-        _require(divides, "pool_size", self.pool_size, f"2 or more and a divisor of {STRIDED_FILTERS}")
+        possible = ("relu", "log-square") if self.pooling == "l2" else ("relu",)
+        what = f"{' or '.join(possible)} with {self.pooling} pooling"
+        _require(self.nonlinearity in possible, "nonlinearity", self.nonlinearity, what)
+        divides = self.pool_size > 1 and self.strided_filters % self.pool_size == 0
+        _require(divides, "pool_size", self.pool_size, f"2 or more and a divisor of {self.strided_filters}")
 
     @property
     def frames(self) -> int:
@@ -114,6 +139,11 @@ class Settings:
         parts = [self.frontend, self.length, self.stride]
         parts += [self.nonlinearity] if self.nonlinearity != "relu" else []
         parts += [self.pooling, self.pool_size] if self.pooling != "none" else []
+        parts += [f"{self.initial_filters}-filters"] if self.initial_filters != "random" else []
+        parts += ["fixed"] if self.fixed_filters else []
+        parts += [self.strided_filters, "strided"] if self.strided_filters != STRIDED_FILTERS else []
+        parts += [self.filters, "filters"] if self.filters != 32 else []
+        parts += [self.mel_bands, "bands"] if self.mel_bands != MEL_CHANNELS else []
         parts += ["dropout"] if self.dropout else []
         parts += [self.dropout] if self.dropout not in (0.0, 0.5) else []  # the paper's is half
         return "_".join(map(str, parts))
@@ -131,12 +161,14 @@ class Settings:
         InputError
             If a setting is unknown, missing or has a value that it cannot have.
         """
-        if not isinstance(values, dict) or (different := values.keys() ^ TYPES.keys()):
+        if not isinstance(values, dict) or (different := (values.keys() ^ TYPES.keys()) - (_LATER - values.keys())):
             what = ", ".join(_shown(name) for name in list(different)[:5]) if isinstance(values, dict) else "all"
             raise InputError(f"settings: unknown or missing: {what}")
         return cls(**values)
 
 
+# Settings that the first files of this version lack: what they were made with are the defaults.
+_LATER = {"strided_filters", "initial_filters", "fixed_filters", "filters", "mel_bands"}
 TYPES = get_type_hints(Settings)
 METADATA = {field.name: field.metadata for field in fields(Settings)}
 

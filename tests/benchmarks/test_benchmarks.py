@@ -80,13 +80,6 @@ def test_many_updates_a_call_are_single_ones(dataset):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
-def test_work_of_an_update():
-    # raw 1024/1024: 46 frames; 39, 10, 3 and 1 steps after each convolution and pooling
-    strided, first, second = 46 * 1024 * 128, 39 * 8 * 128 * 32, 3 * 8 * 32 * 32
-    dense = 32 * 100 + 100 * 50
-    assert training.flops_an_update(RAW) == 2 * 2 * (2 * strided + 3 * (first + second + dense))
-
-
 def test_replicas_are_networks_of_their_own():
     """Two networks at once, of other parameters and windows, take the update that each takes alone."""
     networks = [Network(replace(RAW, seed=seed), tags=4) for seed in (1, 2)]

@@ -70,7 +70,7 @@ def test_strings_are_compared_letter_by_letter():
 
 @pytest.mark.skipif(not OFFICIAL.is_dir(), reason="MagnaTagATune's tables are not beside the repository")
 def test_magnatagatune():
-    """Of 5,329 test clips 2,045 are unheard by strings; 480 of these are by people heard, 79 by unknown people."""
+    """Of 5,329 test clips 2,045 are unheard by strings; 480 of these are by people heard, 79 by nobody knows whom."""
     table = read_annotations(OFFICIAL)
     artists, heard = (np.array(table.artists)[table.splits == split].tolist() for split in ("test", "train"))
     strings, unheard = by_other_strings(artists, heard), by_unheard(artists, heard)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from theanoish.errors import InputError
-from theanoish.experiments.baselines import baselines_text, measure_baselines
+from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines
 
 TAGS = ["offset", "strong", "long", "high", "coin", "loud"]
 CLIPS, SPLITS = 160, ["train"] * 80 + ["validation"] * 30 + ["test"] * 50
@@ -59,6 +59,14 @@ def test_each_feature_predicts_what_it_causes_and_nothing_else(found):
     assert min(aucs["these four together"][tag] for tag in ("offset", "strong", "long", "loud")) > 0.9
     assert aucs["log-mel statistics"]["high"] > 0.95
     assert aucs["log-mel statistics"]["coin"] < 0.8
+
+
+def test_a_mean_that_no_network_would_find_is_none():
+    """Of a thousandth of the RMS or less, as high-passed music has, which tells drums nevertheless."""
+    samples = np.tile(np.array([1000, -1000], np.int16), 1000)
+    samples[:1000] += 1
+    assert _loudness_of(samples)[0] == 0
+    assert _loudness_of(samples + np.int16(10))[0] == pytest.approx(0.01, rel=0.1)
 
 
 def test_shuffled_labels_score_nothing(found):

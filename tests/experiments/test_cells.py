@@ -106,7 +106,7 @@ def test_check_names_all_missing_representations_and_the_command(data, tmp_path)
             lambda stored: stored["settings"].update(learning_rate=0.5),
             f"learning_rate 0.5, not {SETTINGS.learning_rate}",
         ),
-        (lambda stored: stored.update(data="other.h5"), "trained on other.h5, not small.h5"),
+        (lambda stored: stored.update(data="other.h5"), "trained with data other.h5, not small.h5"),
         (lambda stored: stored.pop("settings"), "damaged"),
     ],
 )

@@ -153,6 +153,7 @@ def test_it_says_which_workers_it_waits_for(tmp_path, monkeypatch, worker):
 
 def test_a_scheduler_that_goes_ends_the_sweep(tmp_path, monkeypatch, worker):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")  # of the worker
     (job,) = jobs_with_scores(tmp_path, 1)
     file = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]

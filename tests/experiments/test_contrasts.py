@@ -28,7 +28,7 @@ def predict(distance):
 @pytest.fixture(scope="module")
 def predictions():
     networks = {"mel_256_256": 1.8, "raw_256_256": 1.4, "mel_1024_1024": 1.4, "raw_1024_1024": 1.8}
-    networks |= {"raw_1024_1024_l2_2": 1.8, "mel_256_256_dropout": 1.0, "of no finding": 1.0}
+    networks |= {"raw_256_256_l2_2": 1.8, "raw_1024_1024_l2_2": 1.8, "mel_256_256_dropout": 1.0, "of no finding": 1.0}
     return {name: {seed: predict(distance) for seed in (1, 2, 3)} for name, distance in networks.items()}
 
 
@@ -45,7 +45,10 @@ def test_verdicts_where_the_truth_is_known(contrasts):
         "256/256 - 1024/1024, raw audio": "opposite",
         "L2 pooling of 2 - none": "holds",  # no difference, and none here
         "dropout - none, spectrograms": "opposite",  # no difference, but one here
+        "L2 pooling of 2 - raw audio": "higher",
+        "L2 pooling of 2 - spectrograms, 128 bands": "not resolved",
     }
+    assert contrasts["L2 pooling of 2 - raw audio"]["paper_finds"] == "nothing"
     assert contrasts["L2 pooling of 2 - none"]["paper_finds"] == "no difference"
     assert contrasts["dropout - none, spectrograms"]["paper_difference"] is None
 

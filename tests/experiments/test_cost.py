@@ -11,6 +11,9 @@ from theanoish.settings import Settings
         (Settings(frontend="mel", length=256, stride=256), 257),
         (Settings(frontend="raw", length=1024, stride=1024), 320),
         (Settings(frontend="raw", length=256, stride=256, pooling="l2", pool_size=2), 443),
+        # 187 frames of 256 samples once for the fixed filters, the first convolution twice, the rest three times
+        (Settings(fixed_filters=True), 20 * (187 * 256 * 128 + 2 * 180 * 8 * 128 * 32 + 3 * 348_296) / 1e6),
+        (Settings(pooling="l2", pool_size=2, strided_filters=256), 865),
     ],
 )
 def test_operations_of_an_update(settings, millions):
@@ -19,6 +22,10 @@ def test_operations_of_an_update(settings, millions):
 
 def test_operations_grow_with_the_minibatch():
     assert cost(Settings(minibatch=20)).operations == 2 * cost(Settings(minibatch=10)).operations
+
+
+def test_fixed_filters_are_no_parameters_that_are_learned():
+    assert cost(Settings(fixed_filters=True)).parameters == cost(Settings()).parameters - 128 * 257
 
 
 def test_parameters():

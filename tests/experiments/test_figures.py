@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -23,8 +24,10 @@ def save_checkpoint(path: Path, settings: Settings, data: Path = Path("d.h5")) -
     values |= {
         "validation_auc": 0.5,
         "history": [],
+        "artists": [],
         "data": {"path": str(data), "fingerprint": Dataset(data).fingerprint() if data.exists() else ""},
         "backend": "jax",
+        "initial": "",
         "versions": {},
     }
     checkpoint.save(path, checkpoint.CHECKPOINT, values)
@@ -97,6 +100,8 @@ def test_initial_filters_are_the_stored_ones_or_those_of_the_seed(tmp_path):
     settings = Settings(length=512, stride=512, seed=7)
     drawn = Network(settings, tags=50).values()["strided/filters"]
     np.testing.assert_array_equal(initial_filters(tmp_path, settings), drawn)
+    with pytest.raises(InputError, match=r"initial_filters\.npy: no such file"):
+        initial_filters(tmp_path, replace(settings, initial_filters="mel", pooling="l2", pool_size=2))
     stored = np.random.default_rng(0).standard_normal((128, 512)).astype(np.float32)
     np.save(tmp_path / "initial_filters.npy", stored)
     np.testing.assert_array_equal(initial_filters(tmp_path, settings), stored)

@@ -69,8 +69,9 @@ def test_the_largest_share_of_silent_units_is_told(sweep):
 
 def test_baselines_have_a_table_of_their_own(sweep):
     rows = [{"name": "log-mel statistics", "mean_auc": 0.7, "mean_auc_interval": [0.68, 0.72]}]
-    text = markdown(collect(sweep, ["1"], {"baselines": rows}))
+    text = markdown(collect(sweep, ["1"], {"baselines": rows, "warnings": ["so loud"]}))
     assert ["log-mel statistics", "0.7000 ± 0.0200"] in entries(text)
+    assert "so loud" in text
 
 
 def test_another_sweeps_tables_are_compared(sweep, tmp_path):

@@ -22,6 +22,8 @@ VARIANTS = [
     {"pooling": "l2", "pool_size": 4},
     {"pooling": "max", "pool_size": 2},
     {"frontend": "mel", "dropout": 0.5},
+    {"frontend": "mel", "mel_bands": 64},
+    {"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square", "strided_filters": 256, "filters": 48},
 ]
 
 
@@ -70,6 +72,18 @@ def test_feature_pooling_leaves_fewer_channels(pool_size):
     network = Network(Settings(pooling="max", pool_size=pool_size), tags=50)
     assert network.values()["convolution1/filters"].shape == (32, 128 // pool_size, 8)
     assert network.parameters["strided/filters"].type.shape == (128, 256)
+
+
+def test_larger_networks():
+    network = Network(Settings(pooling="l2", pool_size=2, strided_filters=256, filters=64), tags=50)
+    shapes = {name: value.shape for name, value in network.values().items()}
+    assert shapes["strided/filters"] == (256, 256)
+    assert shapes["convolution1/filters"] == (64, 128, 8)
+    assert shapes["convolution2/filters"] == (64, 64, 8)
+    assert shapes["hidden/weights"] == (640, 100)
+    assert list(network.shapes.values()) == [
+        (48_000, 1), (187, 256), (187, 128), (180, 64), (45, 64), (38, 64), (10, 64), (100,), (50,)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))

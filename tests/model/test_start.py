@@ -69,6 +69,18 @@ def test_it_depends_on_nothing_but_seed_and_data():
     assert not np.array_equal(first["start/centre"], other["start/centre"])
 
 
+@pytest.mark.parametrize("gain", [0.25, 1])
+def test_initial_filters_see_samples_as_they_are(gain):
+    """However loud the data: C then acts on the filters' energies as it does on a spectrogram's."""
+    network, windows, labels = started(gain=gain, pooling="l2", pool_size=2, nonlinearity="log-square")
+    filters = np.random.default_rng(0).standard_normal((128, 1024)).astype(np.float32)
+    network.measure_start(windows, labels, filters)
+    frames = windows[:, : 46 * 1024].reshape(WINDOWS, 46, 1024) / 32_768
+    expected = np.log1p(10_000 * ((frames @ filters.T) ** 2).reshape(WINDOWS, 46, 64, 2).mean(axis=3))
+    np.testing.assert_allclose(layers(network, windows)["front end"], expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(network.values()["start/centre"], expected.mean(axis=(0, 1)), rtol=1e-3)
+
+
 def test_silence_is_no_reason_to_divide_by_nothing():
     network = Network(Settings(length=1024, stride=1024), tags=5)
     network.measure_start(np.zeros((2, 48_000), np.int16), np.zeros((4, 5), np.uint8))

@@ -77,6 +77,7 @@ def test_a_killed_cell_ends_as_an_undisturbed_run(data, tmp_path, monkeypatch, c
     assert curves[0] == curves[1]
     assert len(curves[0]) == 3
 
+    assert "log-mel statistics" in output
     before = (job.folder / "checkpoint.pkl").stat().st_mtime_ns
     assert reproduce.main(arguments) == 0
     assert "1 cells, 1 of them finished earlier" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from theanoish import files
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
-from theanoish.training import checkpoint
+from theanoish.training import checkpoint, unsupervised
 from theanoish.training import trainer as training
 from theanoish.training.checkpoint import CHECKPOINT, STATE
 from theanoish.training.run import load_network, resume_run, start_run
@@ -348,3 +348,40 @@ def test_a_run_that_is_to_end_where_it_was_stopped_is_validated(dataset, tmp_pat
     assert train(run)
     assert [entry["update"] for entry in run.progress.history] == [10]
     assert checkpoint.load(folder / "checkpoint.pkl", checkpoint.CHECKPOINT)["update"] == 10
+
+
+@pytest.mark.parametrize("method", ["mel", "unsupervised", "k-means"])
+def test_initial_filters_are_stored_and_never_learned_again(tmp_path, method, monkeypatch):
+    monkeypatch.setattr(unsupervised, "UPDATES", 20)
+    changes = {"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square", "strided_filters": 16}
+    settings = small_settings(frontend="raw", updates=10, validation_interval=5, initial_filters=method, **changes)
+    dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    run = start_run(whole, settings, dataset, "jax")
+    started = run.network.values()
+    stored = np.load(whole / "initial_filters.npy")
+    np.testing.assert_array_equal(started["strided/filters"], stored * started["start/loudness"])
+    made_with = json.loads((whole / "initial_filters.json").read_text())
+    assert made_with["initial_filters"] == method and made_with["seed"] == settings.seed
+    assert train(run)
+    assert not np.array_equal(run.network.values()["strided/filters"], started["strided/filters"])
+
+    start_run(stopped, settings, dataset, "jax")
+    np.testing.assert_array_equal(np.load(stopped / "initial_filters.npy"), stored)
+    monkeypatch.setattr(training.Trainer, "initial_filters", None)  # cannot be called
+    assert train(resume_run(stopped))
+    assert_same_state(stopped, whole)
+
+
+def test_fixed_filters_stay_and_the_rest_learns(tmp_path):
+    settings = small_settings(frontend="raw", updates=10, validation_interval=5, fixed_filters=True, momentum=0.5)
+    dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
+    run = start_run(tmp_path / "run", settings, dataset, "jax")
+    before = run.network.values()
+    assert train(run)
+    after = run.network.values()
+    unchanged = {name for name in before if np.array_equal(before[name], after[name])}
+    constants = {name for name in before if name.startswith("start/")}
+    assert unchanged == constants | {"strided/filters", "strided/bias"}
+    velocities = checkpoint.load(tmp_path / "run" / "state.pkl", STATE)["velocities"]
+    assert not any(name.startswith("strided/") for name in velocities)

@@ -29,6 +29,7 @@ SHORTCUTS = ("mean / RMS", "RMS", "peak", "length")
 _LOUDNESS = set(["loud", "quiet", "soft", "hard", "heavy", "calm", "silent", "silence", "low", "volume", "noisy"])
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the regression: scikit-learn's C, chosen by validation AUC
 _PLAIN_STRENGTH = 1.0
+_SMALLEST_OFFSET = 1e-3  # of the RMS; a mean that is smaller predicts tags as well, but no network would find it
 _NOTABLE_AUC, _NOTABLE_DEVIATIONS = 0.6, 3.0
 
 Report = Callable[[str, int, int], None]
@@ -119,11 +120,13 @@ def _whole_clip(windows: Windows, clip: int) -> NDArray[Any]:
 
 
 def _loudness_of(samples: NDArray[np.int16]) -> tuple[float, float, float]:
-    """Mean over RMS; RMS and peak as logarithms, silence counting as one unit of 16 bits."""
+    """Mean over RMS, 0 if it is tiny; RMS and peak as logarithms, silence counting as one unit of 16 bits."""
     values = samples.astype(np.float64)
     rms = float(np.sqrt(values @ values / len(values)))
     peak = max(-float(values.min()), float(values.max()))
-    return float(values.mean()) / rms if rms else 0.0, float(np.log(max(rms, 1.0))), float(np.log(max(peak, 1.0)))
+    offset = float(values.mean()) / rms if rms else 0.0
+    offset = offset if abs(offset) >= _SMALLEST_OFFSET else 0.0
+    return offset, float(np.log(max(rms, 1.0))), float(np.log(max(peak, 1.0)))
 
 
 def _predict(

@@ -81,7 +81,8 @@ class Job:
         try:
             scores = read_json(self.folder / "test.json")
             numbers = [scores[name] for name in ("mean_auc", "mean_average_precision", "artist_filtered_mean_auc")]
-            whole = scores["settings"] == self.settings.as_dict() and {"update", "clips", "clips_kept"} <= scores.keys()
+            same = Settings.from_dict(scores["settings"]) == self.settings
+            whole = same and {"update", "clips", "clips_kept"} <= scores.keys()
             return scores if whole and all(n is None or isinstance(n, float) for n in numbers) else None
         except (InputError, KeyError, TypeError):
             return None
@@ -215,15 +216,10 @@ def _check_folder(job: Job) -> None:
         return
     stored = read_json(file)
     try:
-        differing = [name for name, value in job.settings.as_dict().items() if stored["settings"][name] != value]
-        data = Path(stored["data"]).name
-    except (KeyError, TypeError) as error:
+        before = Settings.from_dict(stored["settings"]).as_dict() | {"data": Path(stored["data"]).name}
+        now = job.settings.as_dict() | {"data": job.data.name}
+        differing = [f"{name} {before[name]}, not {value}" for name, value in now.items() if before[name] != value]
+    except (InputError, KeyError, TypeError) as error:
         raise InputError(f"{file}: damaged ({error!r}); remove the folder to train this cell again") from error
-    if data != job.data.name:
-        raise InputError(f"{job.folder}: was trained on {data}, not {job.data.name}; choose another --runs folder")
     if differing:
-        name = differing[0]
-        raise InputError(
-            f"{job.folder}: was trained with {name} {stored['settings'][name]}, not {job.settings.as_dict()[name]}; "
-            "choose another --runs folder, or remove it"
-        )
+        raise InputError(f"{job.folder}: was trained with {differing[0]}; choose another --runs folder, or remove it")

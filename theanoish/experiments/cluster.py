@@ -11,7 +11,7 @@ from typing import Any
 
 from theanoish.errors import InputError
 from theanoish.experiments.cells import Job
-from theanoish.experiments.workers import DIED, Attempt, Ending, Place
+from theanoish.experiments.workers import DIED, Attempt, Place
 
 _CONNECT_SECONDS = 10.0
 _POLL_SECONDS = 0.5
@@ -109,19 +109,19 @@ class Cluster:
         arguments = (job.commands(), str(job.log), self._sweep)
         self._running[self._client.submit(task, *arguments, key=key, workers=[worker])] = job, worker
 
-    def ended(self) -> Iterator[Ending]:
+    def ended(self) -> Iterator[tuple[Job, int, str]]:
         for future, (job, worker) in list(self._running.items()):
             lost = worker not in self._threads
             if not (future.done() or lost):
                 continue
             del self._running[future]
             if future.status == "finished":
-                yield Ending(job, *future.result())
+                yield job, *future.result()
             elif future.status == "error":
-                yield Ending(job, 1, f"{worker}: {future.exception()!r}")
+                yield job, 1, f"{worker}: {future.exception()!r}"
             else:
                 future.cancel()
-                yield Ending(job, DIED, "")
+                yield job, DIED, ""
 
     def stop(self) -> None:
         with suppress(*_GONE):  # then they stop by themselves

@@ -11,6 +11,8 @@ Verdicts, from the 95 % interval (`theanoish.experiments.statistics`) of a diffe
   from none.
 - Everything else is "not resolved", and so is whatever has one seed only, as nothing is known of others.
 
+A difference that the paper says nothing of is "higher" or "lower" if its whole interval lies above or below 0.
+
 Of 20 intervals one misses the truth on average: a single verdict is weaker than several rows that agree.
 """
 
@@ -55,9 +57,9 @@ def find_contrasts(predictions: dict[str, dict[int, Predictions]]) -> list[dict[
     -------
     list of dict
         Plain values, one entry per finding all of whose networks are there: "finding", "difference", "interval" (None
-        if nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference" or
-        "no difference"), "verdict" ("holds", "opposite" or "not resolved"), "seeds" (the fewest of a network), "clips",
-        and "resampled" as in `Evaluation.as_dict`.
+        if nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference",
+        "no difference" or "nothing"), "verdict" ("holds", "opposite", "higher", "lower" or "not resolved"), "seeds"
+        (the fewest of a network), "clips", and "resampled" as in `Evaluation.as_dict`.
 
     Raises
     ------
@@ -114,8 +116,8 @@ def _contrast(finding: Finding, networks: dict[str, _Network], resamples: Resamp
         "difference": None if np.isnan(found.value) else found.value,
         "interval": bounds,
         "paper_difference": finding.paper,
-        "paper_finds": "no difference" if equal else "difference",
-        "verdict": _verdict(bounds, None if equal else finding.paper),
+        "paper_finds": ("no difference" if equal else "difference") if finding.in_paper else "nothing",
+        "verdict": _verdict(bounds, None if equal else finding.paper) if finding.in_paper else _direction(bounds),
         "seeds": seeds,
         "clips": len(resamples.weights),
         "resampled": {"by": "artist" if resamples.by_artist else "clip", "units": resamples.units},
@@ -134,6 +136,12 @@ def _verdict(bounds: list[float] | None, paper: float | None) -> str:
         above, below = low > 0, high < 0
         holds, opposite = (above, below) if paper > 0 else (below, above)
     return "holds" if holds else "opposite" if opposite else "not resolved"
+
+
+def _direction(bounds: list[float] | None) -> str:
+    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+        return "not resolved"
+    return "higher" if bounds[0] > 0 else "lower"
 
 
 def contrasts_markdown(contrasts: list[dict[str, Any]]) -> str:

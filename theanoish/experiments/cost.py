@@ -30,7 +30,7 @@ def cost(settings: Settings, tags: int = TAGS) -> Cost:
     """The cost of the network of these settings.
 
     Every weight is multiplied once per frame (in a dense layer once) in the forward pass, once for its own gradient and
-    once for the gradient of its layer's input, which nothing needs below the first layer.
+    once for the gradient of its layer's input, which nothing needs below the first layer that is trained.
     """
     return _cost(replace(settings, seed=0), tags)
 
@@ -40,8 +40,9 @@ def _cost(settings: Settings, tags: int) -> Cost:
     network = Network(settings, tags)
     sizes = {name: variable.get_value(borrow=True).size for name, variable in network.parameters.items()}
     weights = {name.partition("/")[0]: size for name, size in sizes.items() if not name.endswith("/bias")}
-    multiplications = 0
-    for number, (layer, size) in enumerate(weights.items()):
+    multiplications, products = 0, 1 if settings.fixed_filters else 2
+    for layer, size in weights.items():
         *time, _ = network.shapes[layer]
-        multiplications += size * (time[0] if time else 1) * (3 if number else 2)
-    return Cost(2 * settings.minibatch * multiplications, sum(sizes.values()))
+        multiplications += size * (time[0] if time else 1) * products
+        products = min(products + 1, 3)
+    return Cost(2 * settings.minibatch * multiplications, sum(sizes[name] for name in network.trained))

@@ -28,7 +28,7 @@ from theanoish.experiments.filters import (
 )
 from theanoish.files import written_whole
 from theanoish.model.network import POOL, WIDTH, Network
-from theanoish.representation import SAMPLE_RATE
+from theanoish.representation import MEL_CHANNELS, SAMPLE_RATE
 from theanoish.settings import Settings
 from theanoish.training.run import load_network
 
@@ -105,17 +105,17 @@ def make_figures(
 def initial_filters(run: Path, settings: Settings) -> Array:
     """The filters that training started from, (filters, length): stored in the run's folder, or drawn by the seed."""
     stored = run / "initial_filters.npy"
-    drawn = Network(settings, tags=1).values()["strided/filters"].astype(np.float64)
     if not stored.exists():
-        return drawn
+        if settings.initial_filters != "random":
+            raise InputError(f"{stored}: no such file, and training did not start from noise; copy it from the run")
+        return Network(settings, tags=1).values()["strided/filters"].astype(np.float64)
     try:
         filters = np.load(stored, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise InputError(f"{stored}: no array of filters ({error}); remove it or train again") from error
-    if filters.shape != drawn.shape or filters.dtype.kind != "f":
-        raise InputError(
-            f"{stored}: not {drawn.shape[0]} filters of {drawn.shape[1]} samples; remove it or train again"
-        )
+    shape = (settings.strided_filters, settings.length)
+    if filters.shape != shape or filters.dtype.kind != "f":
+        raise InputError(f"{stored}: not {shape[0]} filters of {shape[1]} samples; remove it or train again")
     return np.asarray(filters, np.float64)
 
 
@@ -235,7 +235,8 @@ def architecture(settings: Settings, tags: int) -> list[tuple[str, str, str]]:
     span = f"{settings.length}  stride {settings.stride}"
     texts = {
         "input": ("raw audio", "") if settings.frontend == "raw" else ("mel spectrogram", f"window {span}"),
-        "strided": ("strided convolution", f"↔ {span}  #"),
+        "bands": ("bands averaged", f"{MEL_CHANNELS // settings.mel_bands} adjacent"),
+        "strided": ("strided convolution" + (", fixed" if settings.fixed_filters else ""), f"↔ {span}  #"),
         "pooling": (f"{settings.pooling.replace('l2', 'L2')} feature pooling", f"pools of {settings.pool_size}"),
         "convolution": ("convolution", f"↔ {WIDTH}  #"),
         "pool": ("max-pooling", f"↔ {POOL}"),
@@ -279,7 +280,7 @@ def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> Non
 
 def _draw_layer(axes: Axes, x: float, y: float, layer: tuple[str, str, str]) -> None:
     name, sizes, shape = layer
-    color = "0.85" if "#" in sizes else "white"  # grey is what learns
+    color = "0.85" if "#" in sizes and "fixed" not in name else "white"  # grey is what learns
     axes.add_patch(Rectangle((x - 0.46, y), 0.92, 0.6, facecolor=color, edgecolor="black", linewidth=0.5))
     text = f"{name}\n{sizes}" if sizes else name
     axes.text(x, y + 0.29, text, ha="center", va="center", fontsize=6, linespacing=1.2)

@@ -38,11 +38,14 @@ class Finding:
         Names of networks (`Settings.name`): the first one's AUC minus the second one's; the mean over several pairs.
     paper : float or None
         The difference in the paper's tables; None if it gives no number.
+    in_paper : bool
+        Whether the paper says anything of it.
     """
 
     name: str
     pairs: tuple[tuple[str, str], ...]
     paper: float | None
+    in_paper: bool = True
 
 
 _TABLE_1 = (
@@ -83,11 +86,37 @@ DROPOUT = tuple(
     Cell((frontend, str(dropout)), Settings(frontend=frontend, length=256, stride=256, dropout=dropout), auc)
     for frontend, dropout, auc in (("mel", 0.0, 0.8815), ("mel", 0.5, None), ("raw", 0.0, 0.8487), ("raw", 0.5, None))
 )
+# Section 5: what the paper leaves for future work, with what each part of it must be compared with.
+_raw_256 = partial(Settings, frontend="raw", length=256, stride=256)
+_pairs = partial(_raw_256, pooling="l2", pool_size=2)
+_log_pairs = partial(_pairs, nonlinearity="log-square")
+FUTURE = tuple(
+    Cell((name,), settings, auc)
+    for name, settings, auc in (
+        ("spectrograms, 128 bands", Settings(frontend="mel", length=256, stride=256), 0.8815),
+        ("spectrograms, 64 bands", Settings(frontend="mel", length=256, stride=256, mel_bands=64), None),
+        ("raw audio", _raw_256(), 0.8487),
+        ("L2 pooling of 2", _pairs(), None),
+        ("L2 of 2, log", _log_pairs(), None),
+        ("L2 of 2, mel-initialised", _pairs(initial_filters="mel"), None),
+        ("L2 of 2, log, mel-initialised", _log_pairs(initial_filters="mel"), None),
+        ("the same, fixed", _log_pairs(initial_filters="mel", fixed_filters=True), None),
+        ("L2 of 2, log, unsupervised", _log_pairs(initial_filters="unsupervised"), None),
+        ("L2 of 2, log, k-means", _log_pairs(initial_filters="k-means"), None),
+        ("256 filters, L2 of 2, log, mel-initialised", _log_pairs(initial_filters="mel", strided_filters=256), None),
+        ("256 filters, L2 of 2, log", _log_pairs(strided_filters=256), None),
+        (
+            "the same, mel-initialised, 64 filters per convolution",
+            _log_pairs(initial_filters="mel", strided_filters=256, filters=64),
+            None,
+        ),
+    )
+)
 # Networks that the figures show: the architecture in its three variants, learned filters, pools of learned filters.
 FIGURE_1 = (_raw_1024(frontend="mel"), _raw_1024(), _raw_1024(pooling="l2", pool_size=4))
 FIGURES_2_AND_3 = Settings(frontend="raw", length=512, stride=512)
 FIGURE_4 = FIGURE_1[2]
-TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "dropout": DROPOUT}
+TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "dropout": DROPOUT, "future": FUTURE}
 _PAPER_AUCS = {cell.settings.name: cell.auc for cells in TABLES.values() for cell in cells}
 
 
@@ -176,7 +205,7 @@ _BESIDE_1024 = {
     "max-pooling of 2 - none": "max_2",
     "max-pooling of 4 - none": "max_4",
 }
-FINDINGS = tuple(
+_IN_PAPER = tuple(
     Finding(name, pairs, _paper_difference(pairs))
     for name, pairs in (
         *((f"spectrograms - raw audio, {mel[4:].replace('_', '/')}", ((mel, raw),)) for mel, raw in _FRONT_ENDS),
@@ -188,4 +217,30 @@ FINDINGS = tuple(
         ("dropout - none, spectrograms", (("mel_256_256_dropout", "mel_256_256"),)),
         ("dropout - none, raw audio", (("raw_256_256_dropout", "raw_256_256"),)),
     )
+)
+# Section 5 only wishes; what each part of the table of future work changes, and what is then left to the spectrograms.
+_of = {cell.row[0]: cell.settings.name for cell in FUTURE}
+_STEPS = (
+    ("64 bands - 128, spectrograms", "spectrograms, 64 bands", "spectrograms, 128 bands"),
+    ("log - root, random filters", "L2 of 2, log", "L2 pooling of 2"),
+    ("mel-initialised - random, root", "L2 of 2, mel-initialised", "L2 pooling of 2"),
+    ("mel-initialised - random, log", "L2 of 2, log, mel-initialised", "L2 of 2, log"),
+    ("fixed - trained, mel-initialised, log", "the same, fixed", "L2 of 2, log, mel-initialised"),
+    ("unsupervised - random, log", "L2 of 2, log, unsupervised", "L2 of 2, log"),
+    ("k-means - random, log", "L2 of 2, log, k-means", "L2 of 2, log"),
+    (
+        "256 filters - 128, mel-initialised, log",
+        "256 filters, L2 of 2, log, mel-initialised",
+        "L2 of 2, log, mel-initialised",
+    ),
+    ("256 filters - 128, random, log", "256 filters, L2 of 2, log", "L2 of 2, log"),
+)
+FINDINGS = (
+    *_IN_PAPER,
+    *(Finding(name, ((_of[first], _of[second]),), None, in_paper=False) for name, first, second in _STEPS),
+    *(
+        Finding(f"{row} - {other}", ((_of[row], _of[other]),), None, in_paper=False)
+        for other in ("raw audio", "spectrograms, 128 bands")
+        for row in list(_of)[3:]
+    ),
 )

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
 
 from theanoish.errors import InputError
 from theanoish.experiments.cells import Job
-from theanoish.experiments.workers import Ending
+from theanoish.experiments.cluster import Cluster
+from theanoish.experiments.workers import Machine
 from theanoish.files import lock
 from theanoish.interrupt import StopRequest
 
@@ -38,26 +38,7 @@ class Event:
     reason: str = ""
 
 
-class Workers(Protocol):
-    """Where cells run."""
-
-    def look(self) -> list[str]:
-        """What there is to say about the workers; raises OSError if they are lost for good."""
-
-    def room(self) -> bool:
-        """Whether another cell can start."""
-
-    def start(self, job: Job) -> None:
-        """Start a cell."""
-
-    def ended(self) -> Iterator[Ending]:
-        """The cells that have ended since it was last asked."""
-
-    def stop(self) -> None:
-        """Ask all cells to save their state and end."""
-
-
-def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Iterator[list[Event]]:
+def run_cells(jobs: Sequence[Job], workers: Machine | Cluster, stop: StopRequest) -> Iterator[list[Event]]:
     """Run cells until each is finished or has failed.
 
     Parameters
@@ -86,9 +67,9 @@ def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Itera
                     break
                 waiting.remove(job)
                 events += _start(job, workers, running)
-            for ending in workers.ended():
-                running.pop(ending.job).close()
-                events.append(_event_of(ending, stop, deaths))
+            for job, status, line in workers.ended():
+                running.pop(job).close()
+                events.append(_event_of(job, status, line, stop, deaths))
             for event in list(events):
                 if event.job and event.state in ("died", "busy"):
                     waiting.insert(0, event.job)
@@ -104,7 +85,7 @@ def run_cells(jobs: Sequence[Job], workers: Workers, stop: StopRequest) -> Itera
         workers.stop()  # if the consumer gives up
 
 
-def _start(job: Job, workers: Workers, running: dict[Job, ExitStack]) -> list[Event]:
+def _start(job: Job, workers: Machine | Cluster, running: dict[Job, ExitStack]) -> list[Event]:
     """Start a cell and keep other sweeps from it; what is to be said if it does not start."""
     busy = f"{job.folder}: another sweep has this cell"
     try:
@@ -120,15 +101,14 @@ def _start(job: Job, workers: Workers, running: dict[Job, ExitStack]) -> list[Ev
         return [Event(job, "busy" if str(error) == busy else "failed", str(error))]
 
 
-def _event_of(ending: Ending, stop: StopRequest, deaths: Counter[Job]) -> Event:
-    job, status = ending.job, ending.status
+def _event_of(job: Job, status: int, line: str, stop: StopRequest, deaths: Counter[Job]) -> Event:
     if status == 0:
         unread = "left no test.json and test.npz that can be read"
         return Event(job, "finished") if job.finished else Event(job, "failed", unread)
-    if status == 2 and "another process" in ending.line:  # such as a train.py that someone has started by hand
+    if status == 2 and "another process" in line:  # such as a train.py that someone has started by hand
         return Event(job, "busy")
     if status in (1, 2):
-        return Event(job, "failed", re.sub(r"^\w+\.py: error: ", "", ending.line))
+        return Event(job, "failed", re.sub(r"^\w+\.py: error: ", "", line))
     if stop.requested:
         return Event(job, "stopped")
     deaths[job] += 1

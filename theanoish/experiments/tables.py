@@ -53,6 +53,7 @@ LAYOUTS = {
         ("front end",),
         {"0.0": "AUC (none)", "0.5": "AUC (rate 0.5)"},
     ),
+    "future": Layout("Future work (section 5; length and stride 256)", ("network",), {}, costs=True),
 }
 # what the paper leaves open and changes the results
 _OPEN = ("learning_rate", "minibatch", "momentum", "validation_interval", "windows")
@@ -141,6 +142,7 @@ def markdown(results: dict[str, Any]) -> str:
             for row in results["baselines"]["baselines"]
         ]
         parts += ["**Without a network** (logistic regression)", _aligned([["features", "AUC"], *rows])]
+        parts += results["baselines"]["warnings"]
     contrasts = contrasts_markdown(results["contrasts"])
     return "\n\n".join([*parts, contrasts] if contrasts else parts) + "\n"
 

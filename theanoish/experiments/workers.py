@@ -1,6 +1,7 @@
 """Where the cells of a sweep run: the scripts of a cell as processes, and this machine's cores and GPUs.
 
-`Machine` here and `theanoish.experiments.cluster.Cluster` are both `theanoish.experiments.sweep.Workers`.
+`Machine` here and `theanoish.experiments.cluster.Cluster` have the same methods, by which
+`theanoish.experiments.sweep.run_cells` deals with both.
 """
 
 import os
@@ -18,24 +19,6 @@ from theanoish.machine import usable_cores
 DIED = -1  # exit status of a process whose end nobody saw
 STOPPED = 130  # of a script at Ctrl-C or SIGTERM
 _ATTACHED = Path(__file__).with_name("attached.py")
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How the processes of a cell ended.
-
-    Attributes
-    ----------
-    job : Job
-    status : int
-        Exit status of the last one; negative if it died.
-    line : str
-        The last line they printed.
-    """
-
-    job: Job
-    status: int
-    line: str
 
 
 @dataclass(frozen=True)
@@ -119,23 +102,28 @@ class Machine:
         self._running: dict[Job, tuple[Attempt, Place]] = {}
 
     def look(self) -> list[str]:
+        """What there is to say about the workers; raises OSError if they are lost for good."""
         return []
 
     def room(self) -> bool:
+        """Whether another cell can start."""
         return bool(self._free)
 
     def start(self, job: Job) -> None:
+        """Start a cell."""
         self._running[job] = Attempt(job.commands(), job.log, self._free[-1]), self._free.pop()
 
-    def ended(self) -> Iterator[Ending]:
+    def ended(self) -> Iterator[tuple[Job, int, str]]:
+        """Cells whose processes have ended since it was last asked: the last one's exit status, and the last line."""
         for job, (attempt, place) in list(self._running.items()):
             status = attempt.poll()
             if status is not None:
                 del self._running[job]
                 self._free.append(place)
-                yield Ending(job, status, attempt.last_line())
+                yield job, status, attempt.last_line()
 
     def stop(self) -> None:
+        """Ask all cells to save their state and end."""
         for attempt, _ in self._running.values():
             attempt.stop()
 

@@ -15,6 +15,8 @@ from theanoish.model.operations import (
     drop,
     l2_pool,
     max_pool,
+    mean_square_pool,
+    merge_bands,
     pooled_length,
     rectified_max_pool,
     relu,
@@ -22,9 +24,9 @@ from theanoish.model.operations import (
 )
 from theanoish.model.start import centre_and_spread, initial_parameters, log_odds, loudness
 from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS, WINDOW_SAMPLES
-from theanoish.settings import STRIDED_FILTERS, Settings
+from theanoish.settings import Settings
 
-FILTERS, WIDTH, POOL, HIDDEN_UNITS = 32, 8, 4, 100
+WIDTH, POOL, HIDDEN_UNITS = 8, 4, 100
 
 # What follows the strided convolution, by pooling (Table 3) and nonlinearity (Table 2), for pools of `size` filters.
 AFTER_STRIDED: dict[tuple[str, str], Callable[[TensorVariable, int], TensorVariable]] = {
@@ -32,6 +34,7 @@ AFTER_STRIDED: dict[tuple[str, str], Callable[[TensorVariable, int], TensorVaria
     ("none", "log-square"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * pt.sqr(maps)),
     ("none", "log-absolute"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * abs(maps)),
     ("l2", "relu"): lambda maps, size: l2_pool(maps, size),
+    ("l2", "log-square"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * mean_square_pool(maps, size)),
     ("max", "relu"): lambda maps, size: max_pool(maps, size),
 }
 
@@ -70,30 +73,29 @@ class Network:
             raise InputError(f"no network has pooling {settings.pooling} and nonlinearity {settings.nonlinearity}")
         self.settings = settings
         self.shapes = _shapes(settings, tags)
-        self.channels = MEL_CHANNELS if settings.frontend == "mel" else STRIDED_FILTERS // settings.pool_size
+        raw = settings.frontend == "raw"
+        self.channels = settings.strided_filters // settings.pool_size if raw else settings.mel_bands
         self.flat = int(np.prod(self.shapes["pool2"]))
         self.droppable = self.flat + HIDDEN_UNITS
         self.parameters = _shared(initial_parameters(settings, self._parameter_shapes()))
         self.constants = _shared(
             {"start/centre": np.zeros(self.channels, np.float32), "start/spread": np.ones(1, np.float32)}
         )
-        if settings.frontend == "raw":
+        if raw:
             self.constants |= _shared({"start/loudness": np.ones(1, np.float32)})
 
     def _parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of each parameter, in memory: filters are (width, filters, channels) there."""
         shapes: dict[str, tuple[int, ...]] = {}
+        strided, filters = self.settings.strided_filters, self.settings.filters
         if self.settings.frontend == "raw":
-            shapes["strided/filters"], shapes["strided/bias"] = (
-                (STRIDED_FILTERS, self.settings.length),
-                (STRIDED_FILTERS,),
-            )
+            shapes["strided/filters"], shapes["strided/bias"] = (strided, self.settings.length), (strided,)
         (tags,) = self.shapes["output"]
         return shapes | {
-            "convolution1/filters": (WIDTH, FILTERS, self.channels),
-            "convolution1/bias": (FILTERS,),
-            "convolution2/filters": (WIDTH, FILTERS, FILTERS),
-            "convolution2/bias": (FILTERS,),
+            "convolution1/filters": (WIDTH, filters, self.channels),
+            "convolution1/bias": (filters,),
+            "convolution2/filters": (WIDTH, filters, filters),
+            "convolution2/bias": (filters,),
             "hidden/weights": (self.flat, HIDDEN_UNITS),
             "hidden/bias": (HIDDEN_UNITS,),
             "output/weights": (HIDDEN_UNITS, tags),
@@ -140,7 +142,7 @@ class Network:
         """The spectrogram, or what stands for it: float32 (minibatch, frames, channels)."""
         p, settings = self.parameters, self.settings
         if settings.frontend == "mel":
-            return windows
+            return merge_bands(windows, MEL_CHANNELS // self.channels) if self.channels < MEL_CHANNELS else windows
         signal = windows.astype("float32") * (np.float32(1 / FULL_SCALE) / self.constants["start/loudness"])
         maps = strided_convolve(signal, p["strided/filters"], p["strided/bias"], settings.stride)
         return AFTER_STRIDED[settings.pooling, settings.nonlinearity](maps, settings.pool_size)
@@ -150,7 +152,15 @@ class Network:
         filters = filters / self.constants["start/spread"]
         return filters, bias - (filters * self.constants["start/centre"]).sum(axis=(0, 2))
 
-    def measure_start(self, windows: NDArray[Any], labels: NDArray[np.uint8]) -> None:
+    @property
+    def trained(self) -> dict[str, Any]:
+        """The parameters that training changes: all of them, but for the strided convolution's if it is fixed."""
+        fixed = "strided/" if self.settings.fixed_filters else None
+        return {n: variable for n, variable in self.parameters.items() if not (fixed and n.startswith(fixed))}
+
+    def measure_start(
+        self, windows: NDArray[Any], labels: NDArray[np.uint8], filters: NDArray[np.float32] | None = None
+    ) -> None:
         """Measure what the network starts from (`theanoish.model.start`): the constants, and the top layer's bias.
 
         Parameters
@@ -159,9 +169,14 @@ class Network:
             Of the training split.
         labels : uint8 array (clips, tags)
             Of the whole training split.
+        filters : float32 array (filters, length), optional
+            What the strided convolution starts as, for samples in [-1, 1), in place of what was drawn.
         """
         if self.settings.frontend == "raw":
             self.constants["start/loudness"].set_value(loudness(windows))
+        if filters is not None:  # which the samples, divided by their loudness, must not feel
+            self.parameters["strided/filters"].set_value(filters * self.constants["start/loudness"].get_value())
+            self.parameters["strided/bias"].set_value(np.zeros(len(filters), np.float32))
         variable = self.window_variable(len(windows))
         centre, spread = centre_and_spread(windows, variable, self._front_end(variable))
         self.constants["start/centre"].set_value(centre)
@@ -249,14 +264,16 @@ def _shapes(settings: Settings, tags: int) -> dict[str, tuple[int, ...]]:
     frames, shapes = settings.frames, {}
     if settings.frontend == "mel":
         shapes["input"] = (frames, MEL_CHANNELS)
+        if settings.mel_bands < MEL_CHANNELS:
+            shapes["bands"] = (frames, settings.mel_bands)
     else:
         shapes["input"] = (WINDOW_SAMPLES, 1)
-        shapes["strided"] = (frames, STRIDED_FILTERS)
+        shapes["strided"] = (frames, settings.strided_filters)
         if settings.pooling != "none":
-            shapes["pooling"] = (frames, STRIDED_FILTERS // settings.pool_size)
+            shapes["pooling"] = (frames, settings.strided_filters // settings.pool_size)
     time = frames
     for number in (1, 2):
-        shapes[f"convolution{number}"] = (time - WIDTH + 1, FILTERS)
+        shapes[f"convolution{number}"] = (time - WIDTH + 1, settings.filters)
         time = pooled_length(time - WIDTH + 1, POOL)
-        shapes[f"pool{number}"] = (time, FILTERS)
+        shapes[f"pool{number}"] = (time, settings.filters)
     return shapes | {"hidden": (HIDDEN_UNITS,), "output": (tags,)}

@@ -180,6 +180,14 @@ def l2_pool(maps: TensorVariable, size: int) -> TensorVariable:
     return pt.sqrt(mean_square_pool(maps, size) + np.float32(L2_STABILISER))
 
 
+def merge_bands(spectrogram: TensorVariable, size: int) -> TensorVariable:
+    """(minibatch, time, bands) -> (minibatch, time, bands / size)
+
+    Log-mel spectrograms of `size` adjacent bands averaged, whose triangles become trapezoids of unit area.
+    """
+    return pt.log1p(pt.mean(_grouped(pt.expm1(spectrogram), size), axis=3))
+
+
 def _maxout_gradient(groups: TensorVariable, output: TensorVariable, gradient: TensorVariable) -> list[TensorVariable]:
     """The first of equals has it."""
     winner = pt.argmax(groups, axis=3, keepdims=True)

@@ -1,8 +1,9 @@
 """A training run and its folder: updates, validation at intervals, the best parameters, and exact resuming.
 
 The folder holds ``settings.json``, ``log.jsonl`` (one line a validation), ``curve.png``, ``checkpoint.pkl`` (the
-parameters with the best validation AUC) and ``state.pkl`` (what the run resumes from). Whoever trains it holds its lock
-(`theanoish.files.locked`) from before the run is started or resumed, so that no two processes do.
+parameters with the best validation AUC), ``state.pkl`` (what the run resumes from) and, if the strided filters do not
+start as noise, ``initial_filters.npy`` and ``initial_filters.json`` (what they were made with). Whoever trains it holds
+its lock (`theanoish.files.locked`) from before the run is started or resumed, so that no two processes do.
 """
 
 import json
@@ -31,6 +32,7 @@ from theanoish.training.prediction import Predictor
 from theanoish.training.progress import Progress, Report
 from theanoish.training.silence import Silence
 from theanoish.training.trainer import Trainer
+from theanoish.training.unsupervised import store_filters
 
 _SAME = 1e-7  # predictions that differ by no more are those of a network that hears nothing
 
@@ -51,6 +53,8 @@ class Run:
     progress : Progress
     initial : str
         The checkpoint whose parameters it started from; empty if it started from its seed.
+    initial_filters : float32 array (filters, length) or None
+        What a new run's strided convolution starts as, for samples in [-1, 1), if that is not noise.
 
     Raises
     ------
@@ -64,6 +68,7 @@ class Run:
         self.folder, self.settings, self.dataset, self.backend = folder, settings, dataset, backend
         self.progress = Progress()
         self.initial = ""
+        self.initial_filters: NDArray[np.float32] | None = None
         self._trainer = Trainer(settings, dataset, backend)
         self.network = self._trainer.network
         self._predictor = Predictor(self.network, backend)
@@ -191,9 +196,11 @@ class Run:
 
     def begin(self, initial: Path | None) -> None:
         """Give a new network the parameters that it starts from: measured ones, or those of a checkpoint."""
-        self._trainer.measure_start()
         if initial is None:
+            self.initial_filters = self._trainer.initial_filters()
+            self._trainer.measure_start(self.initial_filters)
             return
+        self._trainer.measure_start()
         saved, _ = load_network(initial)
         parameters = saved["parameters"]
         if saved["tags"] != self.dataset.tags:
@@ -237,6 +244,8 @@ def start_run(folder: Path, settings: Settings, dataset: Dataset, backend: str, 
     run = Run(folder, settings, dataset, backend)
     run.begin(initial)
     folder.mkdir(parents=True, exist_ok=True)
+    if run.initial_filters is not None:
+        store_filters(folder, settings, run.initial_filters)
     run.save_state()
     run.write_settings()
     return run

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from theanoish.data.dataset import Dataset
 from theanoish.model.compile import compile_function, free_device_memory, repeat
 from theanoish.model.descent import descend, initial_memory
+from theanoish.model.initial_filters import mel_filters_in_time
 from theanoish.model.network import Network, set_all, to_file
 from theanoish.model.start import WINDOWS_MEASURED
 from theanoish.settings import Settings
 from theanoish.training.feeding import ReadAhead, Resident, draw_windows
 from theanoish.training.sampling import draw_masks
+from theanoish.training.unsupervised import FRAMES, learn_filters
 
 UPDATES_A_CALL = 50
 _DEVICE_SHARE = 0.8  # of its free memory that resident clips may take
@@ -46,23 +48,41 @@ class Trainer:
         else:
             self._feed = ReadAhead(windows, labels, settings, to_accelerator=room > 0)
         self.network = Network(settings, len(dataset.tags))
-        self._memory = initial_memory(settings, self.network.parameters)
+        self._memory = initial_memory(settings, self.network.trained)
         self._compiled: dict[int, Any] = {}
         self._windows, self._labels = windows, labels
 
-    def measure_start(self) -> None:
-        """Measure what a new network starts from, on the windows that its first updates will see."""
-        updates = range(-(-WINDOWS_MEASURED // self.settings.minibatch))
+    def measure_start(self, filters: NDArray[np.float32] | None = None) -> None:
+        """Measure what a new network starts from, with `filters` as its strided convolution's if they are not noise."""
+        self.network.measure_start(self._first_windows(WINDOWS_MEASURED), self._labels, filters)
+
+    def initial_filters(self) -> NDArray[np.float32] | None:
+        """What the settings have the strided convolution start as, (filters, length), or learn it; None for noise."""
+        filters, pool_size, length = self.settings.strided_filters, self.settings.pool_size, self.settings.length
+        match self.settings.initial_filters:
+            case "random":
+                return None
+            case "mel":
+                return mel_filters_in_time(filters, pool_size, length).astype(np.float32)
+            case method:
+                per_window = self._windows.shape[0] // length
+                windows = self._first_windows(-(-FRAMES // per_window))
+                frames = windows[:, : per_window * length].reshape(-1, length)
+                return learn_filters(method, frames, filters, pool_size, self.settings.seed, self.backend)
+
+    def _first_windows(self, count: int) -> NDArray[Any]:
+        """The windows that the first updates will see."""
+        updates = range(-(-count // self.settings.minibatch))
         clips, offsets = draw_windows(self._windows, self.settings, updates)
-        windows = np.empty((WINDOWS_MEASURED, *self._windows.shape), self._windows.dtype)
-        self._windows.read(clips[:WINDOWS_MEASURED], offsets[:WINDOWS_MEASURED], windows)
-        self.network.measure_start(windows, self._labels)
+        windows = np.empty((count, *self._windows.shape), self._windows.dtype)
+        self._windows.read(clips[:count], offsets[:count], windows)
+        return windows
 
     def _compile(self, count: int) -> Any:
         """All that is compiled to train: `count` updates, as a function from what the feed brings to the losses."""
         inputs = self.network.training_inputs()
         loss = self.network.loss(*inputs)
-        updates = descend(self.settings, loss, self.network.parameters, self._memory)
+        updates = descend(self.settings, loss, self.network.trained, self._memory)
         blocks, losses, after = repeat(inputs, loss, updates, count)
         windows, labels, *masks = blocks
         feed_inputs, givens = self._feed.graph_inputs([windows, labels])

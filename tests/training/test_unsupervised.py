@@ -1,0 +1,119 @@
+"""Learning filters without labels: sources that are known are recovered, and from noise nothing is."""
+
+import numpy as np
+import pytest
+
+from theanoish.errors import InputError
+from theanoish.model.initial_filters import mel_filters_in_time
+from theanoish.training import unsupervised
+from theanoish.training.unsupervised import (
+    LEARNED_WITH,
+    independent_subspaces,
+    k_means,
+    learn_filters,
+    pools_of_similar,
+)
+
+LENGTH, SOURCES, FRAMES = 64, 16, 6000
+
+
+def sinusoid_pairs():
+    """Orthonormal cosines and sines of 16 frequencies: (16, 2, 64)."""
+    phases = 2 * np.pi * np.outer(np.arange(1, 2 * SOURCES, 2), np.arange(LENGTH)) / LENGTH
+    return np.stack([np.cos(phases), np.sin(phases)], axis=1) / np.sqrt(LENGTH / 2)
+
+
+def sounding_frames(generator, sources, active):
+    """Frames in which each source sounds with probability `active`, at a random phase; with a little noise."""
+    phases = generator.uniform(0, 2 * np.pi, (FRAMES, len(sources)))
+    levels = generator.exponential(size=phases.shape) * (generator.random(phases.shape) < active)
+    frames = (levels * np.cos(phases)) @ sources[:, 0] + (levels * np.sin(phases)) @ sources[:, 1]
+    return (frames + 0.01 * generator.standard_normal(frames.shape)).astype(np.float32)
+
+
+def shares(filters, sources):
+    """Share of the energy of each pool of two filters in each source's plane: (pools, sources)."""
+    inside = np.einsum("fn,skn->fsk", filters, sources) ** 2
+    pools = inside.sum(axis=2).reshape(-1, 2, len(sources)).sum(axis=1)
+    return pools / (filters**2).sum(axis=1).reshape(-1, 2).sum(axis=1)[:, None]
+
+
+def test_independent_subspaces_recover_the_planes_of_sinusoids():
+    generator, sources = np.random.default_rng(0), sinusoid_pairs()
+    frames = sounding_frames(generator, sources, active=0.3)
+    basis = sources.reshape(-1, LENGTH)  # of the whitened frames; the sources' planes are its pairs
+    rows = independent_subspaces(frames @ basis.T.astype(np.float32), 2, generator, "jax")
+    np.testing.assert_allclose(rows @ rows.T, np.eye(2 * SOURCES), atol=1e-4)
+    found = shares(rows @ basis, sources)
+    assert np.median(found.max(axis=1)) > 0.95
+    assert len(set(found.argmax(axis=1))) >= SOURCES - 2, "different pools find different sources"
+
+
+def test_noise_has_no_subspaces_to_recover():
+    generator, sources = np.random.default_rng(0), sinusoid_pairs()
+    noise = generator.standard_normal((FRAMES, 2 * SOURCES)).astype(np.float32)
+    rows = independent_subspaces(noise, 2, generator, "jax")
+    assert np.median(shares(rows @ sources.reshape(-1, LENGTH), sources).max(axis=1)) < 0.6
+
+
+def one_at_a_time(generator, waveforms):
+    which = generator.integers(len(waveforms), size=FRAMES)
+    signs = generator.choice([-1, 1], size=(FRAMES, 1))
+    noise = 0.3 / np.sqrt(waveforms.shape[1]) * generator.standard_normal((FRAMES, waveforms.shape[1]))
+    return (signs * waveforms[which] + noise).astype(np.float32)
+
+
+def test_k_means_recovers_waveforms():
+    generator = np.random.default_rng(0)
+    waveforms = generator.standard_normal((SOURCES, LENGTH))
+    waveforms /= np.linalg.norm(waveforms, axis=1, keepdims=True)
+    centroids = k_means(one_at_a_time(generator, waveforms), 2 * SOURCES, generator)
+    np.testing.assert_allclose(np.linalg.norm(centroids, axis=1), 1, rtol=1e-5)
+    assert (abs(waveforms @ centroids.T).max(axis=1) > 0.95).sum() >= SOURCES - 1
+    noise = k_means(generator.standard_normal((FRAMES, LENGTH)).astype(np.float32), 2 * SOURCES, generator)
+    assert abs(waveforms @ noise.T).max() < 0.7
+
+
+@pytest.mark.parametrize("pool_size", [2, 4])
+def test_pools_hold_filters_that_respond_together(pool_size):
+    generator = np.random.default_rng(0)
+    levels = np.repeat(generator.exponential(size=(FRAMES, 8)), pool_size, axis=1)
+    responses = levels * generator.standard_normal(levels.shape)
+    responses[:, :pool_size] = 0  # these go together, as they go with nothing else
+    shuffled = generator.permutation(8 * pool_size)
+    order = pools_of_similar(responses[:, shuffled], pool_size)
+    pools = shuffled[order].reshape(8, pool_size) // pool_size
+    assert (pools == pools[:, :1]).all()
+
+
+@pytest.fixture(scope="module")
+def recording():
+    """Int16 frames of decaying tones with silence between them."""
+    generator = np.random.default_rng(1)
+    levels = np.repeat(generator.exponential(size=(50, 1)) * (generator.random((50, 1)) < 0.8), 30, axis=0)
+    time = np.arange(LENGTH)
+    frequency = np.repeat(generator.uniform(0.02, 0.4, (50, 1)), 30, axis=0)
+    phase = generator.uniform(0, 2 * np.pi, frequency.shape)
+    frames = 3000 * levels * np.sin(2 * np.pi * frequency * time + phase)
+    return (frames + 20 * (levels > 0) * generator.standard_normal(frames.shape)).astype(np.int16)
+
+
+@pytest.mark.parametrize("method", LEARNED_WITH)
+def test_filters_depend_on_the_seed_alone_and_are_as_loud_as_a_spectrogram(recording, method, monkeypatch):
+    monkeypatch.setattr(unsupervised, "UPDATES", 50)
+
+    def mean_activation(filters):
+        energies = ((recording[recording.any(axis=1)] / 32_768 @ filters.T) ** 2).reshape(-1, 8, 2).mean(axis=2)
+        return np.log1p(10_000 * energies).mean()
+
+    learned = learn_filters(method, recording, 16, 2, seed=3, backend="jax")
+    assert learned.shape == (16, LENGTH) and learned.dtype == np.float32
+    assert mean_activation(learned) == pytest.approx(mean_activation(mel_filters_in_time(16, 2, LENGTH)), rel=0.1)
+    np.testing.assert_allclose(learned.mean(axis=1), 0, atol=1e-4 * np.abs(learned).max())
+    np.testing.assert_array_equal(learned, learn_filters(method, recording, 16, 2, seed=3, backend="jax"))
+    assert not np.array_equal(learned, learn_filters(method, recording, 16, 2, seed=4, backend="jax"))
+
+
+def test_silence_is_an_error():
+    with pytest.raises(InputError, match="silent"):
+        learn_filters("k-means", np.zeros((5000, LENGTH), np.int16), 16, 2, seed=1, backend="jax")
