@@ -24,6 +24,7 @@ def save_checkpoint(path: Path, settings: Settings, data: Path = Path("d.h5")) -
     values |= {
         "validation_auc": 0.5,
         "history": [],
+        "artists": [],
         "data": {"path": str(data), "fingerprint": Dataset(data).fingerprint() if data.exists() else ""},
         "backend": "jax",
         "initial": "",

@@ -7,6 +7,7 @@ import pytest
 from theanoish.data.mel import log_mel
 from theanoish.mel_scale import mel_filters
 from theanoish.model.initial_filters import mel_filters_in_time
+from theanoish.representation import Representation
 
 RNG = np.random.default_rng(4)
 TIME = np.arange(8 * 16_000) / 16_000
@@ -88,7 +89,7 @@ def random_filters(like):
 @pytest.mark.parametrize(("length", "correlation"), [(256, 0.95), (512, 0.9), (1024, 0.8)])
 def test_pooled_pairs_follow_the_spectrogram_of_the_same_clip(length, correlation):
     samples, pairs = music(), mel_filters_in_time(256, 2, length)
-    spectrogram = log_mel(samples, length, length)
+    spectrogram = log_mel(samples, Representation(length, length))
     ours = pooled_activations(samples, pairs, 2)
     control = pooled_activations(samples, random_filters(pairs), 2)
     assert mean_correlation(ours, spectrogram) > correlation

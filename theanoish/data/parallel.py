@@ -1,6 +1,7 @@
 """Work shared among processes, and work that no two processes may do at once."""
 
 import fcntl
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
@@ -19,13 +20,14 @@ Result = TypeVar("Result")
 def in_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
     """Results of `function` in the order in which they are ready.
 
-    Tasks that have not begun are dropped if the caller stops asking.
+    Tasks are dropped, and killed, if the caller stops asking.
 
     Raises
     ------
     InputError
         Where a worker died.
     """
+    others = multiprocessing.active_children()
     pool = spawned_pool(max(1, min(workers, len(tasks))))
     try:
         for future in as_completed([pool.submit(function, task) for task in tasks]):
@@ -35,6 +37,9 @@ def in_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], worke
             "a worker process died, perhaps for want of memory; try the same command with fewer --workers"
         ) from error
     finally:
+        for worker in multiprocessing.active_children():
+            if worker not in others:
+                worker.kill()  # nobody waits for its result, and it may wait for ever for a lock that a dead one held
         pool.shutdown(cancel_futures=True)
 
 
