@@ -236,7 +236,7 @@ def architecture(settings: Settings, tags: int) -> list[tuple[str, str, str]]:
     texts = {
         "input": ("raw audio", "") if settings.frontend == "raw" else ("mel spectrogram", f"window {span}"),
         "bands": ("bands averaged", f"{MEL_CHANNELS // settings.mel_bands} adjacent"),
-        "strided": ("strided convolution" + (", fixed" if settings.fixed_filters else ""), f"↔ {span}  #"),
+        "strided": ("strided convolution", f"{'fixed, ' if settings.fixed_filters else ''}↔ {span}  #"),
         "pooling": (f"{settings.pooling.replace('l2', 'L2')} feature pooling", f"pools of {settings.pool_size}"),
         "convolution": ("convolution", f"↔ {WIDTH}  #"),
         "pool": ("max-pooling", f"↔ {POOL}"),
@@ -280,7 +280,7 @@ def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> Non
 
 def _draw_layer(axes: Axes, x: float, y: float, layer: tuple[str, str, str]) -> None:
     name, sizes, shape = layer
-    color = "0.85" if "#" in sizes and "fixed" not in name else "white"  # grey is what learns
+    color = "0.85" if "#" in sizes and "fixed" not in sizes else "white"  # grey is what learns
     axes.add_patch(Rectangle((x - 0.46, y), 0.92, 0.6, facecolor=color, edgecolor="black", linewidth=0.5))
     text = f"{name}\n{sizes}" if sizes else name
     axes.text(x, y + 0.29, text, ha="center", va="center", fontsize=6, linespacing=1.2)
