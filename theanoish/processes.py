@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -40,7 +40,9 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], worke
             ) from error
 
 
-def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: int, ahead: int) -> Iterator[Result]:
+def in_order(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, ahead: int
+) -> Generator[Result, None, None]:
     """What `function` returns for each item, in the order of the items; at most `ahead` results wait to be taken.
 
     What is left is dropped, and the workers are killed, if the caller stops asking.
