@@ -6,6 +6,7 @@ the root of its eigenvalue, are the p filters whose squares sum to the best appr
 """
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from theanoish.mel_scale import mel_filters
@@ -46,9 +47,11 @@ def _strongest(triangle: NDArray[np.float64], window: NDArray[np.float64], count
     values, vectors = [], []
     for wave in (np.cos, np.sin):
         table = np.sqrt(triangle[bins, None]) * window * wave(phases)
-        left, singular, right = np.linalg.svd(table, full_matrices=False)
+        highest = [max(0, len(bins) - count), len(bins) - 1]
+        eigenvalues, left = scipy.linalg.eigh(table @ table.T, subset_by_index=highest)
+        left, eigenvalues = left[:, ::-1], eigenvalues[::-1]
         signs = np.sign(np.arange(1, len(bins) + 1) @ left)  # of the two that are as good, the same one everywhere
-        values.append(singular)
-        vectors.append((signs * singular)[:, None] * right)
+        values.append(eigenvalues)
+        vectors.append((signs * left).T @ table)
     strongest = np.sort(np.argsort(-np.concatenate(values), kind="stable")[:count])
     return np.concatenate(vectors)[strongest]
