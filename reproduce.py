@@ -9,7 +9,6 @@ if __name__ == "__main__":  # before the imports that take seconds
 import argparse
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from tqdm import tqdm
 
 from theanoish.command import escaped, run_script, user_path
 from theanoish.data.dataset import Dataset
-from theanoish.errors import InputError
-from theanoish.experiments.baselines import measure_baselines
+from theanoish.experiments.baselines import measure_baselines, read_baselines
 from theanoish.experiments.cells import Job, Sweep, check
 from theanoish.experiments.cluster import Cluster, connect
 from theanoish.experiments.cost import cost
@@ -28,7 +26,7 @@ from theanoish.experiments.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TAB
 from theanoish.experiments.sweep import Event, run_cells
 from theanoish.experiments.tables import collect, comparison, markdown, read_cells, write_tables
 from theanoish.experiments.workers import Machine, places_here
-from theanoish.files import read_json, write_json
+from theanoish.files import write_json
 from theanoish.interrupt import StopRequest
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES
@@ -112,9 +110,8 @@ def as_line(event: Event) -> str:
 def baselines(sweep: Sweep) -> dict[str, Any]:
     """What the data set gives away without a network; measured once."""
     file = sweep.runs / "baselines.json"
-    with suppress(InputError, TypeError, KeyError):
-        if (values := read_json(file))["data"] == sweep.data.name:
-            return values
+    if values := read_baselines(file, sweep.data.name):
+        return values
     print("measuring what the data set gives away without a network", file=sys.stderr)
     write_json(file, values := measure_baselines(sweep.data))
     return values

@@ -143,7 +143,9 @@ def test_one_process_holds_a_lock(tmp_path):
         other.kill()
         other.wait()
         with lock(tmp_path / "lock", "busy"):
-            pass
+            (tmp_path / "lock").unlink()
+            with lock(tmp_path / "lock", "busy"):  # of the next to come
+                pass
 
 
 def test_json(tmp_path):

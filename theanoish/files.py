@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from theanoish.errors import InputError
 
@@ -82,11 +82,12 @@ def _stream_at(path: Path) -> Any:
 
 
 @contextmanager
-def lock(path: Path, busy: str) -> Iterator[None]:
-    """Hold the lock that the file `path` stands for; it is made if missing, and stays.
+def lock(path: Path, busy: str) -> Iterator[BinaryIO]:
+    """Hold the lock that the file `path` stands for, and yield the file, open for reading and appending.
 
-    By flock, which ends with its process however that ends. (The package filelock takes the same lock, but goes by a
-    file's mere presence on file systems that know none, and such a file outlives a killed process.)
+    It is made if missing, and stays unless who holds it removes it. By flock, which ends with its process however that
+    ends. (The package filelock takes the same lock, but goes by a file's mere presence on file systems that know none,
+    and such a file outlives a killed process.)
 
     Raises
     ------
@@ -94,14 +95,16 @@ def lock(path: Path, busy: str) -> Iterator[None]:
         If another process, on this machine or on another that shares the disk, holds it: then `busy` is the message. Or
         if the file system knows no locks.
     """
-    with path.open("a") as file:
+    with path.open("a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                raise FileNotFoundError
+        except (BlockingIOError, FileNotFoundError) as error:  # or who held it has just removed it
             raise InputError(busy) from error
         except OSError as error:
             raise InputError(f"{path}: cannot be locked ({error.strerror}); choose a folder of this machine") from error
-        yield
+        yield file
 
 
 @contextmanager

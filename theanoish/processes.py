@@ -1,37 +1,90 @@
-"""Worker processes that decode, one thread each."""
+"""Worker processes, one thread each, and their results."""
 
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
+
+from theanoish.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def spawned_pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of `workers` processes that begin afresh, since a fork of a process with threads may hang."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_prepare_worker)
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    """What `function` returns for the items, in the order in which it is ready.
+
+    What is left is dropped, and the workers are killed, if the caller stops asking.
+
+    Raises
+    ------
+    InputError
+        If a worker died.
+    """
+    with _pool(max(1, min(workers, len(items)))) as pool:
+        try:
+            for future in as_completed([_submit(pool, function, item) for item in items]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a worker process died, perhaps for want of memory; try the same command with fewer --workers"
+            ) from error
 
 
 def in_order(
-    pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int
-) -> Iterator[Result]:
-    """What `function` returns for each item, in the order of the items; at most `ahead` results wait to be taken."""
-    waiting: deque[Future[Result]] = deque()
-    for item in items:
-        if len(waiting) == ahead:
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, ahead: int
+) -> Generator[Result, None, None]:
+    """What `function` returns for each item, in the order of the items; at most `ahead` results wait to be taken.
+
+    What is left is dropped, and the workers are killed, if the caller stops asking.
+
+    Raises
+    ------
+    BrokenProcessPool
+        If a worker died.
+    """
+    with _pool(max(1, min(workers, len(items)))) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            if len(waiting) == ahead:
+                yield waiting.popleft().result()
+            waiting.append(_submit(pool, function, item))
+        while waiting:
             yield waiting.popleft().result()
-        waiting.append(pool.submit(function, item))
-    while waiting:
-        yield waiting.popleft().result()
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that begin afresh, since a fork of a process with threads may hang, and end with the block."""
+    others = multiprocessing.active_children()
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_prepare_worker)
+    resource_tracker.ensure_running()  # which would let signals through in `_submit`
+    try:
+        yield pool
+    finally:
+        for worker in multiprocessing.active_children():
+            if worker not in others:
+                worker.kill()  # nobody waits for its result, and it may wait for ever for a lock that a dead one held
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """Submit a task; a worker that is started for it holds signals back until it ignores them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        return pool.submit(function, item)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker() -> None:

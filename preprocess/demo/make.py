@@ -11,9 +11,10 @@ from pathlib import Path
 import soundfile
 
 from demo.music import TAGS, Piece, compose
-from theanoish.data.parallel import alone, in_parallel
 from theanoish.errors import InputError
+from theanoish.files import lock
 from theanoish.machine import usable_cores
+from theanoish.processes import in_parallel
 from theanoish.representation import SAMPLE_RATE
 
 VERSION = 2  # of the music: raised where the same seed gives other samples
@@ -64,15 +65,15 @@ def make_demo(
     if "MP3" not in soundfile.available_formats():
         raise InputError(f"demo: libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 or later can")
     settings = {"version": VERSION, "clips": clips, "seed": seed}
-    lock = folder.with_name(f"{folder.name}.lock")
+    held = folder.with_name(f"{folder.name}.lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with alone(lock, f"{folder}: the demo is being composed"):
+        with lock(held, f"{folder}: the demo is being composed by another process"):
             try:
                 if not _is_finished(folder, settings):
                     _compose(folder, settings, progress, workers or len(usable_cores()))
             finally:
-                lock.unlink()
+                held.unlink()
     except (OSError, soundfile.LibsndfileError) as error:
         raise InputError(f"{folder}: the demo cannot be written: {error}") from error
 

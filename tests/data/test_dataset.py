@@ -161,6 +161,7 @@ def attribute(name, value):
         change("clips/split", ["elsewhere"] * 24),
         change("clips/id", None),
         change("clips/id", 3),
+        change("clips/id", np.arange(24)[:, None]),
         lambda file: (file.__delitem__("tags"), file.create_group("tags")),
     ],
 )
@@ -194,6 +195,21 @@ def test_damaged_representation(tmp_path, damage):
         damage(file)
     with pytest.raises(InputError, match=r"d\.h5.*build"):
         Dataset(path).windows(RAW, np.arange(24))
+
+
+def test_values_that_hdf5_keeps_among_its_own_are_refused(tmp_path):
+    """Compact ones, which small arrays may be, have no place of their own in the file."""
+    path = write_small_data(tmp_path / "d.h5", representations=[])
+    settings = Settings(frontend="mel", length=1024, stride=1024)
+    with h5py.File(path, "a") as file:
+        file["clips/samples"][:] = 48_000
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.COMPACT)
+        group, space = file.create_group("mel_1024_1024"), h5py.h5s.create_simple((46, 128))
+        h5py.h5d.create(group.id, b"values", h5py.h5t.py_create(np.dtype(np.float32)), space, properties)
+        group["start"], group["count"] = np.zeros(24, np.int64), np.full(24, 46)
+    with pytest.raises(InputError, match=r"d\.h5.*contiguous"):
+        Dataset(path).windows(settings, np.arange(24))
 
 
 def test_compressed_values_are_refused(tmp_path):

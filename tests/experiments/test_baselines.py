@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from theanoish.errors import InputError
-from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines
+from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines, read_baselines
 
 TAGS = ["offset", "strong", "long", "high", "coin", "loud"]
 CLIPS, SPLITS = 160, ["train"] * 80 + ["validation"] * 30 + ["test"] * 50
@@ -114,3 +114,14 @@ def test_data_that_cannot_be_used(tmp_path):
         file["clips/split"][:] = ["test"] * CLIPS
     with pytest.raises(InputError, match="no clip in split 'train'"):
         measure_baselines(path)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [{}, {"data": "other.h5"}, {"warnings": [1]}, {"baselines": [{"name": "x"}]}, {"baselines": 3}, {"clips": []}],
+)
+def test_stored_baselines_are_taken_up_unless_damaged(tmp_path, damaged):
+    row = {"name": "length", "mean_auc": 0.5, "mean_auc_interval": [0.4, 0.6]}
+    values = {"data": "d.h5", "clips": {"train": 3}, "baselines": [row], "warnings": ["few"]}
+    (tmp_path / "baselines.json").write_text(json.dumps(values | damaged))
+    assert read_baselines(tmp_path / "baselines.json", "d.h5") == (None if damaged else values)

@@ -1,4 +1,5 @@
 import json
+import math
 import shlex
 import sys
 from dataclasses import replace
@@ -129,6 +130,8 @@ def test_check_refuses_run_folders_of_other_runs(data, tmp_path, change, words):
         lambda text: text[:-9],
         lambda text: text.replace(b"mean_auc", b"\xff\xfe"),
         lambda text: text.replace(b'"mean_auc": 0.5', b'"mean_auc": "0.5"'),
+        lambda text: text.replace(b'"mean_auc": 0.5', b'"mean_auc": NaN'),
+        lambda text: text.replace(b'"update": 7', b'"update": "7"'),
         lambda text: text.replace(b'"clips"', b'"clops"'),
         lambda text: text.replace(b'"frontend": "mel"', b'"frontend": "raw"'),
         lambda text: b"[1, 2]",
@@ -182,3 +185,6 @@ def test_silent_units_are_those_at_the_update_that_is_tested(tmp_path):
     (job.folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
     assert job.silent_units(500) == {"hidden": 0.75}
     assert job.silent_units(750) == {}
+    for damaged in (["hidden"], {"hidden": "many"}, {"hidden": math.nan}):
+        (job.folder / "log.jsonl").write_text(json.dumps({"update": 250, "silent": damaged}) + "\n")
+        assert job.silent_units(250) == {}

@@ -93,7 +93,10 @@ def test_another_sweeps_tables_are_compared(sweep, tmp_path):
     assert len(lines) == 4  # of the others there is nothing to compare
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"tables": {"1": [{"network": "x"}]}}', '{"tables": []}', "{}"])
+HUGE = '{"tables": {"1": [{"network": "x", "mean_auc": 1%s, "interval": null}]}}' % ("0" * 400)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"tables": {"1": [{"network": "x"}]}}', '{"tables": []}', "{}", HUGE])
 def test_what_is_no_table_is_refused(tmp_path, text):
     (tmp_path / "tables.json").write_text(text)
     with pytest.raises(InputError, match=r"tables\.json"):

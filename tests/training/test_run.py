@@ -221,7 +221,7 @@ def test_other_data_are_refused_and_moved_data_accepted(tmp_path, dataset, finis
         resume_run(folder, moved)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "velocities", "parameters", "settings", "backend", "update"])
+@pytest.mark.parametrize("damage", ["cut off", "velocities", "parameters", "settings", "backend", "update", "losses"])
 def test_damaged_states_are_refused(tmp_path, finished, damage):
     file = tmp_path / "state.pkl"
     state = checkpoint.load(finished[0] / "state.pkl", STATE)
@@ -234,10 +234,12 @@ def test_damaged_states_are_refused(tmp_path, finished, damage):
             state["backend"] = "cuda"
         case "update":
             state["update"] = -1
+        case "losses":
+            state["losses"]["count"] = -20
     checkpoint.save(file, STATE, state)
     if damage == "cut off":
         file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(InputError, match=r"state\.pkl" if damage != "update" else "-1 updates"):
+    with pytest.raises(InputError, match=r"state\.pkl"):
         resume_run(tmp_path)
 
 

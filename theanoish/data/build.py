@@ -16,13 +16,13 @@ import numpy as np
 
 from theanoish.data.annotations import TAGS_KEPT, read_annotations
 from theanoish.data.jobs import Job, Journal, Result, do_job
-from theanoish.data.parallel import in_parallel
 from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
 from theanoish.data.songs import read_songs, too_small
 from theanoish.data.storage import description, first_row, make_skeleton, write_tables
 from theanoish.errors import InputError
 from theanoish.files import check_creatable, sync_to_disk
 from theanoish.interrupt import StopRequest
+from theanoish.processes import in_parallel
 from theanoish.representation import RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
 USUAL_SAMPLES = 465_984  # of every readable clip of MagnaTagATune

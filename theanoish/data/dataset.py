@@ -81,11 +81,12 @@ class Dataset:
         self.representations = sorted(name for name in file if name == "raw" or name.startswith("mel_"))
 
     def _check(self) -> None:
-        clips = len(self.ids)
+        clips = len(self.samples)
         shape = (clips, len(self.tags))
         if self.labels.shape != shape or self.labels.size == 0 or self.labels.max() > 1:
             raise InputError(f"{self.path}: 'labels' must be 0 or 1, uint8, with shape (clips, tags), {shape}")
-        if not len(self.paths) == len(self.artists) == len(self.splits) == len(self.samples) == clips:
+        lengths = {len(self.paths), len(self.artists), len(self.splits)}
+        if lengths != {clips} or not self.ids.shape == self.samples.shape == (clips,):
             raise InputError(f"{self.path}: the tables of 'clips' differ in length; build the file again")
 
     def fingerprint(self) -> str:
@@ -177,6 +178,8 @@ class Windows:
             self._starts, self.counts = starts[rows], counts[rows]
             self.consecutive: NDArray[np.int64] = samples[rows] // WINDOW_SAMPLES
             self._offset = values.id.get_offset()
+            if self._offset is None:
+                raise ValueError(f"'{representation.name}/values' is not stored contiguous in this file")
             if self._starts.min() < 0 or (self._starts > len(values) - self.counts).any():
                 raise ValueError("'start' and 'count' point outside 'values'")
             if samples[rows].min() < WINDOW_SAMPLES or (self.counts != representation.rows_of(samples[rows])).any():

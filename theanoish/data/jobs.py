@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from theanoish.data.audio import AudioError, read_audio
 from theanoish.data.mel import represented
-from theanoish.data.parallel import alone
 from theanoish.data.storage import first_row
-from theanoish.files import sync_to_disk
+from theanoish.files import lock, sync_to_disk
 from theanoish.representation import WINDOW_SAMPLES, Representation
 
 CLIPS_AT_A_TIME = 64
@@ -143,7 +142,7 @@ class Journal:
         self._opened = ExitStack()
 
     def __enter__(self) -> "Journal":
-        self._file = self._opened.enter_context(alone(self.path, f"{self.data}: is being written"))
+        self._file = self._opened.enter_context(lock(self.path, f"{self.data}: is being written by another process"))
         if not self._read():
             self.begin_anew({})
         return self

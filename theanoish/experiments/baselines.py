@@ -21,6 +21,7 @@ from theanoish.data.mel import log_mel
 from theanoish.errors import InputError
 from theanoish.experiments.evaluation import plain
 from theanoish.experiments.statistics import Resamples, interval_of_checkpoint, resample, tag_aucs
+from theanoish.files import read_json
 from theanoish.representation import LENGTHS_AND_STRIDES, MEL_CHANNELS, Representation
 from theanoish.settings import Settings
 from theanoish.training.metrics import score_tags
@@ -200,3 +201,13 @@ def baselines_text(values: dict[str, Any]) -> str:
         bounds = row["mean_auc_interval"]
         lines.append(f"{row['name']:<46} {auc:>7}" + (f"  {bounds[0]:.4f} to {bounds[1]:.4f}" if bounds else ""))
     return "\n".join([*lines, *(f"warning: {warning}" for warning in values["warnings"])])
+
+
+def read_baselines(path: Path, data: str) -> dict[str, Any] | None:
+    """What `measure_baselines` found earlier, if the file is of the data set named `data` and not damaged."""
+    try:
+        values: dict[str, Any] = read_json(path)
+        "".join([baselines_text(values), *(row["name"] for row in values["baselines"]), *values["warnings"]])
+        return values if values["data"] == data else None
+    except (InputError, TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError):
+        return None

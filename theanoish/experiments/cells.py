@@ -82,8 +82,8 @@ class Job:
             scores = read_json(self.folder / "test.json")
             numbers = [scores[name] for name in ("mean_auc", "mean_average_precision", "artist_filtered_mean_auc")]
             same = Settings.from_dict(scores["settings"]) == self.settings
-            whole = same and {"update", "clips", "clips_kept"} <= scores.keys()
-            return scores if whole and all(n is None or isinstance(n, float) for n in numbers) else None
+            counts = type(scores["update"]) is type(scores["clips"]) is int and type(scores["clips_kept"]) is str
+            return scores if same and counts and all(n is None or _is_share(n) for n in numbers) else None
         except (InputError, KeyError, TypeError):
             return None
 
@@ -108,7 +108,8 @@ class Job:
     def silent_units(self, update: int) -> dict[str, float]:
         """The share of units per layer that were silent on all validation clips after `update` updates."""
         entries = [entry for entry in self._validations() if entry["update"] == update]
-        return entries[-1].get("silent", {}) if entries else {}
+        silent = entries[-1].get("silent") if entries else {}
+        return silent if isinstance(silent, dict) and all(map(_is_share, silent.values())) else {}
 
     def _validations(self, last_bytes: int = 2**63 - 1) -> list[dict[str, Any]]:
         """The entries of the run's log that its last bytes hold; none if they are damaged."""
@@ -119,8 +120,12 @@ class Job:
                 lines = file.read().splitlines()[size > last_bytes :]  # the first one is cut off
             entries = [json.loads(line) for line in lines]
             return [entry for entry in entries if isinstance(entry["update"], int)]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return []
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, float) and 0 <= value <= 1
 
 
 def _options(settings: Settings) -> list[str]:

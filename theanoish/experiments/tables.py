@@ -213,7 +213,7 @@ def read_cells(path: Path) -> dict[str, dict[str, Any]]:
         for cell in cells.values():
             _score(cell["mean_auc"], cell["interval"])
         return cells
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise InputError(f"{path}: no tables.json of reproduce.py ({error!r})") from error
 
 

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from theanoish.data.audio import AudioError, read_audio
 from theanoish.data.mel import represented
 from theanoish.errors import InputError
-from theanoish.processes import in_order, spawned_pool
+from theanoish.processes import in_order
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
@@ -108,13 +109,10 @@ def read_songs(paths: Iterable[Path], representation: Representation, workers: i
     read = partial(_read_or_explain, representation=representation)
     while unread:
         try:
-            with spawned_pool(min(workers, len(unread))) as pool:
-                try:
-                    for song in in_order(pool, read, tuple(unread), SONGS_AHEAD * workers):
-                        unread.popleft()
-                        yield song
-                finally:
-                    pool.shutdown(cancel_futures=True)
+            with closing(in_order(read, tuple(unread), workers, SONGS_AHEAD * workers)) as songs:
+                for song in songs:
+                    unread.popleft()
+                    yield song
         except BrokenProcessPool:  # one of the songs being read killed its worker
             yield _read_alone(unread.popleft(), representation)
 
@@ -128,8 +126,7 @@ def _read_or_explain(path: Path, representation: Representation) -> Song | Failu
 
 def _read_alone(path: Path, representation: Representation) -> Song | Failure:
     try:
-        with spawned_pool(1) as pool:
-            return pool.submit(_read_or_explain, path, representation).result()
+        return next(in_order(partial(_read_or_explain, representation=representation), [path], 1, 1))
     except BrokenProcessPool:
         return Failure(path, "the process that decodes it dies, perhaps for want of memory")
 

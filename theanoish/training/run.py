@@ -280,7 +280,9 @@ def resume_run(folder: Path, data: Path | None = None, updates: int | None = Non
         settings = Settings.from_dict(state["settings"])
     if updates is not None:
         settings = replace(settings, updates=updates)
-    if not 0 <= state["update"] <= settings.updates:
+    if state["update"] < 0 or state["losses"]["count"] < 0:
+        raise InputError(f"{file}: a damaged state: it counts less than no update")
+    if state["update"] > settings.updates:
         raise InputError(f"{folder}: has {state['update']} updates already; give --updates a larger number")
     dataset = Dataset(data or Path(state["data"]["path"]))
     if dataset.fingerprint() != state["data"]["fingerprint"]:

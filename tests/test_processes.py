@@ -1,13 +1,18 @@
 import os
 import signal
+import subprocess
+import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from theanoish.data.parallel import alone, in_parallel
 from theanoish.errors import InputError
+from theanoish.processes import in_order, in_parallel
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def die_at(place: Path) -> int:
@@ -42,10 +47,25 @@ def test_workers_that_are_killed_while_they_wait_do_not_hold_up_the_end(tmp_path
         list(in_parallel(kill_others, [tmp_path / name for name in ("a", "b", "last")], 3))
 
 
-def test_one_at_a_time(tmp_path):
-    with alone(tmp_path / "lock", "x: is made"):
-        with pytest.raises(InputError, match="x: is made by another process"), alone(tmp_path / "lock", "x: is made"):
-            pass
-        (tmp_path / "lock").unlink()
-        with alone(tmp_path / "lock", "x: is made"):  # of the next to come
-            pass
+def test_results_in_order_end_though_workers_are_killed_while_they_wait(tmp_path):
+    with suppress(BrokenProcessPool):  # or all results had come
+        list(in_order(kill_others, [tmp_path / name for name in ("a", "b", "last")], 3, 3))
+
+
+def test_signals_do_not_reach_a_worker_that_begins(tmp_path):
+    """All processes of a terminal get Ctrl-C; a worker that is still importing must not print about it."""
+    program = (
+        "import os, signal, sys; from pathlib import Path; from theanoish.processes import in_parallel\n"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "    print(sorted(in_parallel(abs, [-1, -2, -3], 3)))\n"
+        "else:\n"
+        "    os.killpg(0, signal.SIGINT)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        start_new_session=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[1, 2, 3]\n", "")
