@@ -77,13 +77,14 @@ def learn_filters(
         raise InputError(f"only {len(audible)} frames are not silent, too few to learn filters from")
     equally_loud = audible / np.std(audible, axis=1, keepdims=True)
     whitening = _whitening(equally_loud, filters, WHITENING[method])
-    whitened = equally_loud @ whitening.T
+    whitened: Array = (equally_loud @ whitening.T).astype(np.float32)
     whitened /= np.sqrt(np.mean(whitened**2))
     if method == "unsupervised":
         learned = independent_subspaces(whitened, pool_size, generator, backend) @ whitening
     else:
         centroids = k_means(whitened, filters, generator)
-        learned = centroids[pools_of_similar(whitened[:_FRAMES_COMPARED] @ centroids.T, pool_size)] @ whitening
+        responses: Array = (whitened[:_FRAMES_COMPARED] @ centroids.T).astype(np.float32)
+        learned = centroids[pools_of_similar(responses, pool_size)] @ whitening
     return _as_loud_as_a_spectrogram(learned, audible[:_FRAMES_COMPARED], pool_size)
 
 
