@@ -207,7 +207,9 @@ def _opened_by_ffmpeg(path: Path) -> Any:
     import av  # it takes longer than starting a worker, and few files need it
 
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-    return av.open(str(path), metadata_errors="ignore", options=options)
+    # up to version 18 metadata that is no UTF-8 is an error unless told otherwise
+    lenient = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+    return av.open(str(path), options=options, **lenient)
 
 
 def _blocks(audio: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
