@@ -355,8 +355,10 @@ def test_a_run_that_is_to_end_where_it_was_stopped_is_validated(dataset, tmp_pat
 @pytest.mark.parametrize("method", ["mel", "unsupervised", "k-means"])
 def test_initial_filters_are_stored_and_never_learned_again(tmp_path, method, monkeypatch):
     monkeypatch.setattr(unsupervised, "UPDATES", 20)
-    changes = {"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square", "strided_filters": 16}
-    settings = small_settings(frontend="raw", updates=10, validation_interval=5, initial_filters=method, **changes)
+    changes = {"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square", "strided_filters": 16, "length": 256}
+    settings = small_settings(
+        frontend="raw", stride=256, updates=10, validation_interval=5, initial_filters=method, **changes
+    )
     dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run = start_run(whole, settings, dataset, "jax")
