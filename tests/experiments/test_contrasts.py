@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from theanoish.errors import InputError
-from theanoish.experiments.contrasts import _verdict, contrasts_markdown, find_contrasts
+from theanoish.experiments.contrasts import _verdict, contrasts_markdown, find_contrasts, score_networks
 from theanoish.experiments.evaluation import Predictions
 from theanoish.experiments.statistics import interval_of_checkpoint, resample
 from theanoish.training.metrics import score_tags
@@ -15,6 +15,12 @@ CLIPS, TAGS = 600, 6
 GENERATOR = np.random.default_rng(5)
 LABELS = (GENERATOR.random((CLIPS, TAGS)) < 0.3).astype(np.uint8)
 HARD = GENERATOR.standard_normal((CLIPS, TAGS))
+
+
+def contrasts_of(predictions):
+    """The contrasts of networks that have seeds."""
+    there = {name: seeds for name, seeds in predictions.items() if seeds}
+    return find_contrasts(*(score_networks(there) if there else ({}, resample(["one", "other"]))))
 
 
 def predict(distance):
@@ -34,7 +40,7 @@ def predictions():
 
 @pytest.fixture(scope="module")
 def contrasts(predictions):
-    return {row["finding"]: row for row in find_contrasts(predictions)}
+    return {row["finding"]: row for row in contrasts_of(predictions)}
 
 
 def test_verdicts_where_the_truth_is_known(contrasts):
@@ -79,7 +85,7 @@ def test_findings_over_several_rows():
         for size in sizes
         for frontend, distance in (("mel", 1.7), ("raw", 1.5))
     }
-    rows = {row["finding"]: row for row in find_contrasts(predictions)}
+    rows = {row["finding"]: row for row in contrasts_of(predictions)}
     single = [rows[f"spectrograms - raw audio, {size.replace('_', '/')}"] for size in sizes]
     mean = rows["spectrograms - raw audio, mean of the five"]
     assert mean["difference"] == pytest.approx(np.mean([row["difference"] for row in single]), abs=1e-12)
@@ -90,7 +96,7 @@ def test_findings_over_several_rows():
 
 def test_one_seed_resolves_nothing(predictions):
     one = {name: {1: seeds[1]} for name, seeds in predictions.items()}
-    rows = find_contrasts(one)
+    rows = contrasts_of(one)
     assert {(row["verdict"], row["interval"]) for row in rows} == {("not resolved", None)}
     assert "| - |" in contrasts_markdown(rows)
 
@@ -124,8 +130,8 @@ def test_markdown_and_json(contrasts):
 
 
 def test_cells_that_are_missing():
-    assert find_contrasts({}) == []
-    assert find_contrasts({"raw_256_256": {1: predict(1)}, "mel_256_256": {}}) == []
+    assert contrasts_of({}) == []
+    assert contrasts_of({"raw_256_256": {1: predict(1)}, "mel_256_256": {}}) == []
     assert contrasts_markdown([]) == ""
 
 
@@ -133,4 +139,4 @@ def test_predictions_of_other_clips(predictions):
     other = predict(1.0)
     other = Predictions(other.probabilities, other.labels, other.ids + 1, other.artists, other.tags)
     with pytest.raises(InputError, match="raw_256_256, seed 2: its predictions are of other clips"):
-        find_contrasts({"mel_256_256": {1: predict(1.0)}, "raw_256_256": {1: predict(1.0), 2: other}})
+        contrasts_of({"mel_256_256": {1: predict(1.0)}, "raw_256_256": {1: predict(1.0), 2: other}})

@@ -14,8 +14,7 @@ from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 from theanoish.training import checkpoint, plain_pickle
-from theanoish.training.checkpoint import CHECKPOINT, STATE, VERSION
-from theanoish.training.run import load_network
+from theanoish.training.checkpoint import CHECKPOINT, STATE, VERSION, load_network
 
 SETTINGS = Settings(frontend="mel", length=1024, stride=1024)
 

@@ -15,8 +15,8 @@ from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.training import checkpoint, unsupervised
 from theanoish.training import trainer as training
-from theanoish.training.checkpoint import CHECKPOINT, STATE
-from theanoish.training.run import load_network, resume_run, start_run
+from theanoish.training.checkpoint import CHECKPOINT, STATE, load_network
+from theanoish.training.run import resume_run, start_run
 from theanoish.training.silence import Silence
 
 SETTINGS = small_settings(updates=40, validation_interval=20)

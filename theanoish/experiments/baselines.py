@@ -27,7 +27,7 @@ from theanoish.settings import Settings
 from theanoish.training.metrics import score_tags
 
 SHORTCUTS = ("mean / RMS", "RMS", "peak", "length")
-_LOUDNESS = set(["loud", "quiet", "soft", "hard", "heavy", "calm", "silent", "silence", "low", "volume", "noisy"])
+_LOUDNESS = {"loud", "quiet", "soft", "hard", "heavy", "calm", "silent", "silence", "low", "volume", "noisy"}
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the regression: scikit-learn's C, chosen by validation AUC
 _PLAIN_STRENGTH = 1.0
 _SMALLEST_OFFSET = 1e-3  # of the RMS; a mean that is smaller predicts tags as well, but no network would find it

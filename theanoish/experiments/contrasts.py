@@ -17,7 +17,6 @@ Of 20 intervals one misses the truth on average: a single verdict is weaker than
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,32 +25,34 @@ from numpy.typing import NDArray
 from theanoish.errors import InputError
 from theanoish.experiments.evaluation import Predictions
 from theanoish.experiments.paper import FINDINGS, Finding
-from theanoish.experiments.statistics import Resamples, interval, mean_over_tags, resample, tag_aucs
+from theanoish.experiments.statistics import Resamples, interval, resample, score_seeds
 
 SMALLEST_DIFFERENCE = 0.0086
 
 
-@dataclass(frozen=True)
-class _Network:
-    """Mean AUCs of a network.
-
-    Attributes
-    ----------
-    aucs : float64 array (seeds,)
-    resampled : float64 array (seeds, resamples)
-    """
-
-    aucs: NDArray[np.float64]
-    resampled: NDArray[np.float64]
+Scores = tuple[NDArray[np.float64], NDArray[np.float64]]  # of `theanoish.experiments.statistics.score_seeds`
 
 
-def find_contrasts(predictions: dict[str, dict[int, Predictions]]) -> list[dict[str, Any]]:
-    """Compare the paper's findings with predictions of the same test clips.
+def score_networks(predictions: dict[str, dict[int, Predictions]]) -> tuple[dict[str, Scores], Resamples]:
+    """Mean AUCs of networks by seed, over resamples that all of them share.
 
     Parameters
     ----------
     predictions : dict
-        From a network's name (`Settings.name`) to its seeds, and from a seed to its predictions.
+        From a network's name (`Settings.name`) to its seeds, one or more, and from a seed to its predictions.
+
+    Raises
+    ------
+    InputError
+        If the predictions are not all of the same clips and tags.
+    """
+    resamples = resample(_common_clips(predictions).artists)
+    pairs = {name: [(p.labels, p.probabilities) for p in seeds.values()] for name, seeds in predictions.items()}
+    return {name: score_seeds(seeds, resamples) for name, seeds in pairs.items()}, resamples
+
+
+def find_contrasts(networks: dict[str, Scores], resamples: Resamples) -> list[dict[str, Any]]:
+    """Compare the paper's findings with what `score_networks` found.
 
     Returns
     -------
@@ -60,19 +61,7 @@ def find_contrasts(predictions: dict[str, dict[int, Predictions]]) -> list[dict[
         if nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference",
         "no difference" or "nothing"), "verdict" ("holds", "opposite", "higher", "lower" or "not resolved"), "seeds"
         (the fewest of a network), "clips", and "resampled" as in `Evaluation.as_dict`.
-
-    Raises
-    ------
-    InputError
-        If the predictions are not all of the same clips and tags.
     """
-    needed = {name for finding in FINDINGS for pair in finding.pairs for name in pair}
-    used = {name: seeds for name, seeds in predictions.items() if name in needed and seeds}
-    if not used:
-        return []
-    first = _common_clips(used)
-    resamples = resample(first.artists)
-    networks = {name: _score(list(seeds.values()), resamples) for name, seeds in used.items()}
     return [
         _contrast(finding, networks, resamples)
         for finding in FINDINGS
@@ -92,21 +81,12 @@ def _common_clips(predictions: dict[str, dict[int, Predictions]]) -> Predictions
     return first
 
 
-def _score(seeds: list[Predictions], resamples: Resamples) -> _Network:
-    once = np.ones((len(resamples.weights), 1), np.float32)
-    plain = [mean_over_tags(tag_aucs(p.labels, p.probabilities, once))[0] for p in seeds]
-    resampled = [mean_over_tags(tag_aucs(p.labels, p.probabilities, resamples.weights)) for p in seeds]
-    return _Network(np.array(plain), np.array(resampled))
-
-
-def _contrast(finding: Finding, networks: dict[str, _Network], resamples: Resamples) -> dict[str, Any]:
+def _contrast(finding: Finding, networks: dict[str, Scores], resamples: Resamples) -> dict[str, Any]:
     coefficients: Counter[str] = Counter()
     for first, second in finding.pairs:
         coefficients[first] += 1
         coefficients[second] -= 1
-    parts = [
-        (c / len(finding.pairs), networks[name].aucs, networks[name].resampled) for name, c in coefficients.items()
-    ]
+    parts = [(c / len(finding.pairs), *networks[name]) for name, c in coefficients.items()]
     seeds = min(len(scores) for _, scores, _ in parts)
     found = interval(parts, resamples.units)
     equal = finding.paper is None or round(abs(finding.paper), 4) < SMALLEST_DIFFERENCE

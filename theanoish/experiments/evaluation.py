@@ -22,9 +22,9 @@ from theanoish.experiments.paper import MAGNATAGATUNE_TAGS, paper_auc
 from theanoish.experiments.statistics import Interval, Resamples, interval_of_checkpoint, resample
 from theanoish.files import write_text, written_whole
 from theanoish.settings import Settings
+from theanoish.training.checkpoint import load_network
 from theanoish.training.metrics import TagScores, score_tags
 from theanoish.training.prediction import Predictor
-from theanoish.training.run import load_network
 
 FEWEST_CLIPS, FEWEST_POSITIVES = 100, 5  # below, a split or a tag says little by itself
 

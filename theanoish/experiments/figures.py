@@ -1,6 +1,5 @@
 """The paper's figures, as PNG and PDF: the architecture, and the filters that a strided convolution has learned."""
 
-import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,11 +25,11 @@ from theanoish.experiments.filters import (
     mean_spectrum,
     spectra,
 )
-from theanoish.files import written_whole
+from theanoish.files import write_json, written_whole
 from theanoish.model.network import POOL, WIDTH, Network
 from theanoish.representation import MEL_CHANNELS, SAMPLE_RATE
 from theanoish.settings import Settings
-from theanoish.training.run import load_network
+from theanoish.training.checkpoint import load_network
 
 Array = NDArray[np.float64]
 
@@ -91,8 +90,7 @@ def make_figures(
         "coloured_noise_left_out": missing,
         **describe(learned, initial, settings.pool_size, decibels),
     }
-    with written_whole(folder / "filters.json") as beside:
-        beside.write_text(json.dumps(numbers, indent=2) + "\n")
+    write_json(folder / "filters.json", numbers)
     panels = {"before training": initial, "after training": learned} if with_initial else {"": learned}
     draw_spectra(folder, panels, caption, log_frequency)
     draw_waveforms(folder, learned, caption)

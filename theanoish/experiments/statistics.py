@@ -195,6 +195,30 @@ def _precision(
     return np.asarray((positives * precision).sum(axis=0) / total[0])
 
 
+def score_seeds(
+    seeds: Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]], resamples: Resamples
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean AUCs of a network, for `interval`.
+
+    Parameters
+    ----------
+    seeds : sequence of (labels, probabilities), each (clips, tags)
+        Of the same clips.
+    resamples : Resamples
+
+    Returns
+    -------
+    scores : float64 array (seeds,)
+    resampled : float64 array (seeds, resamples)
+    """
+    once = np.ones((len(resamples.weights), 1), np.float32)
+    plain, resampled = (
+        np.array([mean_over_tags(tag_aucs(labels, probabilities, weights)) for labels, probabilities in seeds])
+        for weights in (once, resamples.weights)
+    )
+    return plain[:, 0], resampled
+
+
 def interval(parts: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64]]], units: int) -> Interval:
     """The interval of a sum of networks' mean scores over seeds; of a single checkpoint's score, over clips alone.
 

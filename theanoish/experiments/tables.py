@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from theanoish.errors import InputError
 from theanoish.experiments.cells import Sweep
-from theanoish.experiments.contrasts import contrasts_markdown, find_contrasts
+from theanoish.experiments.contrasts import contrasts_markdown, find_contrasts, score_networks
 from theanoish.experiments.cost import cost
 from theanoish.experiments.evaluation import Predictions
 from theanoish.experiments.paper import TABLES, Cell
-from theanoish.experiments.statistics import interval, mean_over_tags, resample, tag_aucs
+from theanoish.experiments.statistics import interval
 from theanoish.files import read_json, write_json, write_text
 from theanoish.settings import Settings
 
@@ -72,14 +70,15 @@ def collect(sweep: Sweep, tables: list[str], baselines: dict[str, Any] | None = 
     """
     networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
     predictions = {name: _predictions(sweep, settings) for name, settings in networks.items()}
+    intervals, contrasts = _compared({name: by_seed for name, by_seed in predictions.items() if by_seed})
     settings = sweep.settings(Settings()).as_dict()
     return {
         "data": sweep.data.name,
         "updates": settings["updates"],
         "seeds": sweep.seeds,
         "settings": {name: settings[name] for name in _OPEN},
-        "tables": {t: [_collect_cell(sweep, cell, predictions) for cell in TABLES[t]] for t in tables},
-        "contrasts": find_contrasts({name: by_seed for name, by_seed in predictions.items() if by_seed}),
+        "tables": {t: [_collect_cell(sweep, cell, predictions, intervals) for cell in TABLES[t]] for t in tables},
+        "contrasts": contrasts,
         "baselines": baselines,
     }
 
@@ -90,7 +89,23 @@ def _predictions(sweep: Sweep, network: Settings) -> dict[int, Predictions]:
     return {seed: predictions for seed, predictions in found.items() if predictions is not None}
 
 
-def _collect_cell(sweep: Sweep, cell: Cell, predictions: dict[str, dict[int, Predictions]]) -> dict[str, Any]:
+def _compared(
+    predictions: dict[str, dict[int, Predictions]],
+) -> tuple[dict[str, list[float] | None], list[dict[str, Any]]]:
+    """The 95 % interval of each network's mean AUC over seeds and test clips, and the contrasts of all of them."""
+    if not predictions:
+        return {}, []
+    networks, resamples = score_networks(predictions)
+    intervals = {name: interval([(1.0, *scores)], resamples.units).bounds for name, scores in networks.items()}
+    return intervals, find_contrasts(networks, resamples)
+
+
+def _collect_cell(
+    sweep: Sweep,
+    cell: Cell,
+    predictions: dict[str, dict[int, Predictions]],
+    intervals: dict[str, list[float] | None],
+) -> dict[str, Any]:
     by_seed = predictions[cell.settings.name]
     finished = [(job, job.scores) for job in sweep.jobs(cell.settings) if job.settings.seed in by_seed]
     runs = [
@@ -115,20 +130,9 @@ def _collect_cell(sweep: Sweep, cell: Cell, predictions: dict[str, dict[int, Pre
         "operations": cost(cell.settings).operations,
         "parameters": cost(cell.settings).parameters,
         "mean_auc": statistics.fmean(aucs) if aucs else None,
-        "interval": _interval(list(by_seed.values())) if aucs else None,
+        "interval": intervals[cell.settings.name] if aucs else None,
         "runs": runs,
     }
-
-
-def _interval(seeds: list[Predictions]) -> list[float] | None:
-    """The 95 % interval of the mean AUC over seeds and test clips."""
-    resamples = resample(seeds[0].artists)
-    once = np.ones((len(seeds[0].ids), 1), np.float32)
-    plain, resampled = (
-        np.array([mean_over_tags(tag_aucs(p.labels, p.probabilities, weights)) for p in seeds])
-        for weights in (once, resamples.weights)
-    )
-    return interval([(1.0, plain[:, 0], resampled)], resamples.units).bounds
 
 
 def markdown(results: dict[str, Any]) -> str:

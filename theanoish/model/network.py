@@ -33,9 +33,9 @@ AFTER_STRIDED: dict[tuple[str, str], Callable[[TensorVariable, int], TensorVaria
     ("none", "relu"): lambda maps, size: relu(maps),
     ("none", "log-square"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * pt.sqr(maps)),
     ("none", "log-absolute"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * abs(maps)),
-    ("l2", "relu"): lambda maps, size: l2_pool(maps, size),
+    ("l2", "relu"): l2_pool,
     ("l2", "log-square"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * mean_square_pool(maps, size)),
-    ("max", "relu"): lambda maps, size: max_pool(maps, size),
+    ("max", "relu"): max_pool,
 }
 
 

@@ -20,7 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from theanoish.data.audio import decode
-from theanoish.files import written_whole
+from theanoish.files import write_text
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.colours import ON_DARK, ON_LIGHT, STEPS, scale_of
 from theanoish.tagging.tables import parts_as_text
@@ -96,8 +96,7 @@ def _write(path: Path, template: str, values: dict[str, str]) -> None:
     values = values | {"style": style, "style_hash": _digest(style)}
     # in one pass, so that no value is searched for the names of others
     text = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _text(template))
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+    write_text(path, text)
 
 
 def _text(name: str) -> str:

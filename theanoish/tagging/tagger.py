@@ -25,8 +25,8 @@ DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
 class Tagger:
     """A trained network and what it makes of audio files; `theanoish.load` makes one.
 
-    Files may be of any length and of any kind that libsndfile reads. A window lasts 3 s; what is left at the end of a
-    song is heard in a window that ends with it. A file shorter than a window is followed by silence.
+    Files may be of any length and of any kind that libsndfile or FFmpeg reads. A window lasts 3 s; what is left at the
+    end of a song is heard in a window that ends with it. A file shorter than a window is followed by silence.
 
     Parameters
     ----------

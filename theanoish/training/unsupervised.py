@@ -184,9 +184,8 @@ def pools_of_similar(responses: Array, pool_size: int) -> NDArray[np.int64]:
         first of them.
     """
     with np.errstate(invalid="ignore"):
-        correlations = np.nan_to_num(
-            np.corrcoef(np.abs(responses), rowvar=False)
-        )  # of what never responds there is none
+        correlations = np.corrcoef(np.abs(responses), rowvar=False)
+    correlations = np.nan_to_num(correlations)  # of what never responds there is none
     np.fill_diagonal(correlations, -np.inf)
     free = np.arange(len(correlations))
     order: list[np.int64] = []
