@@ -1,7 +1,7 @@
 """How a network starts: every layer sees numbers of size one, and the network predicts the tags' frequencies.
 
-The paper names no initialisation. With this one a single learning rate serves all networks of Tables 1 to 3, and no
-unit is soon driven to where it is silent for every input (docs/choices.md has the measurements).
+The paper names no initialisation. With this one a single learning rate serves all networks of Tables 1 to 3
+(docs/choices.md has what was measured of that, and what was not).
 """
 
 from typing import Any
