@@ -19,7 +19,7 @@ from tqdm import tqdm
 from theanoish.command import run_script, user_path
 from theanoish.data.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
 from theanoish.data.download import download
-from theanoish.data.storage import SPLITS
+from theanoish.data.hdf5 import SPLITS
 from theanoish.data.unpack import join_and_unpack
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest

@@ -10,6 +10,7 @@ import pytest
 
 from small_data import SPLITS, TAGS, clip_of, small_settings, write_small_data
 from theanoish.data.dataset import Dataset, Windows
+from theanoish.data.hdf5 import read_apart
 from theanoish.errors import InputError
 from theanoish.representation import REPRESENTATIONS, WINDOW_SAMPLES
 from theanoish.settings import Settings
@@ -127,6 +128,27 @@ def test_empty_split(tmp_path):
         file["clips/split"][12:18] = "train"
     with pytest.raises(InputError, match="validation"):
         Dataset(path).rows("validation")
+
+
+def test_a_file_that_hdf5_never_finishes_reading(tmp_path, monkeypatch):
+    """A text's length so large that the place after it is the same place again."""
+    path = write_small_data(tmp_path / "d.h5", representations=[])
+    data = bytearray(path.read_bytes())
+    first_text = data.index(b"GCOL") + 16
+    data[first_text + 8 : first_text + 16] = (2**64 - 16).to_bytes(8, "little")
+    path.write_bytes(data)
+    monkeypatch.setattr("theanoish.data.hdf5.READING_SECONDS", 1)
+    with pytest.raises(InputError, match=r"d\.h5: is damaged: HDF5 never comes to an end"):
+        Dataset(path)
+
+
+def crash(path):
+    os.abort()
+
+
+def test_a_file_that_crashes_hdf5(tmp_path):
+    with pytest.raises(InputError, match=r"d\.h5: is damaged: HDF5 crashes \(SIGABRT\)"):
+        read_apart(crash, tmp_path / "d.h5")
 
 
 def change(name, values):

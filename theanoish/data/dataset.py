@@ -6,8 +6,7 @@ one read at a known place, without HDF5 in between; that is what keeps training 
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.storage import FORMAT, FORMAT_VERSION, SPLITS
+from theanoish.data.hdf5 import BUILD_AGAIN, FORMAT, FORMAT_VERSION, SPLITS, opened, read_apart, table_of, texts_of
 from theanoish.errors import InputError
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.settings import Settings
-
-BUILD_AGAIN = "build it again with preprocess/build_h5.py --overwrite"
-TEXT_AT_A_TIME = 1024
 
 
 class Dataset:
@@ -31,6 +27,8 @@ class Dataset:
     ----------
     path : Path
         The HDF5 file.
+    safe : bool
+        Whether HDF5 is known to read it without a crash and to the end.
 
     Attributes
     ----------
@@ -52,12 +50,14 @@ class Dataset:
         Where the file is missing, is no data set of this project or contradicts itself.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, safe: bool = False) -> None:
         self.path = path
         if not path.is_file():
             raise InputError(f"{path}: no such file; build it with preprocess/build_h5.py or name another with --data")
         self._identity = _identity(path)
-        with _opened(path) as file:
+        if not safe:
+            read_apart(read_everything, path)
+        with opened(path) as file:
             self._read_tables(file)
         self._check()
 
@@ -69,12 +69,12 @@ class Dataset:
         if missing := {"sample_rate", "tags_kept"} - file.attrs.keys():
             raise ValueError(f"lacks attribute {', '.join(sorted(missing))}")
         self.attributes: dict[str, Any] = dict(file.attrs)
-        self.tags = _text(file, "tags")
-        self.labels: NDArray[np.uint8] = _table(file, "labels", np.uint8)[:]
-        self.ids: NDArray[np.int64] = _table(file, "clips/id", np.int64)[:]
-        self.samples: NDArray[np.int64] = _table(file, "clips/samples", np.int64)[:]
-        self.paths, self.artists = _text(file, "clips/path"), _text(file, "clips/artist")
-        splits = _text(file, "clips/split")
+        self.tags = texts_of(file, "tags")
+        self.labels: NDArray[np.uint8] = table_of(file, "labels", np.uint8)[:]
+        self.ids: NDArray[np.int64] = table_of(file, "clips/id", np.int64)[:]
+        self.samples: NDArray[np.int64] = table_of(file, "clips/samples", np.int64)[:]
+        self.paths, self.artists = texts_of(file, "clips/path"), texts_of(file, "clips/artist")
+        splits = texts_of(file, "clips/split")
         if not set(splits) <= set(SPLITS):
             raise ValueError(f"'clips/split' must be {', '.join(SPLITS)}")
         self.splits = np.array(splits, dtype=str)
@@ -165,10 +165,10 @@ class Windows:
         self._hop, self._random, self._row_bytes = representation.stride, random, representation.row_bytes
         self._file = path.open("rb", buffering=0)
         self.identity = _identity(self._file.fileno())
-        with _opened(path) as file:
-            values = _table(file, f"{representation.name}/values", self.dtype)
+        with opened(path) as file:
+            values = table_of(file, f"{representation.name}/values", self.dtype)
             starts, counts, samples = (
-                _table(file, name, np.int64)[:]
+                table_of(file, name, np.int64)[:]
                 for name in (f"{representation.name}/start", f"{representation.name}/count", "clips/samples")
             )
             if file.attrs["sample_rate"] != SAMPLE_RATE:
@@ -236,52 +236,16 @@ class Windows:
             buffer = buffer[read:]
 
 
+def read_everything(path: Path) -> None:
+    """Ask HDF5 for all that this module ever asks it for."""
+    with suppress(InputError):
+        dataset = Dataset(path, safe=True)
+        for name in dataset.representations:
+            with suppress(InputError):
+                Windows(path, Representation.named(name), False, np.arange(len(dataset.samples)))
+
+
 def _identity(file: Path | int) -> tuple[int, int, int, int]:
     """What tells a file from another that takes its place."""
     status = os.stat(file)
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """The HDF5 file, all that can be wrong with it being an InputError."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except BlockingIOError as error:
-        raise InputError(f"{path}: is open for writing in another process; close it there") from error
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        raise InputError(f"{path}: is no data set that preprocess/build_h5.py wrote, or damaged ({error})") from error
-
-
-def _table(file: h5py.File, name: str, dtype: Any) -> h5py.Dataset:
-    """An array of the file, which the file itself holds, plainly: what it claims to hold cannot exceed the file.
-
-    Links and external storage, by which a file would have others read, are refused.
-    """
-    for place in filter(None, (name.rpartition("/")[0], name)):
-        link = file.get(place, getlink=True)
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"lacks '{place}'" if link is None else f"'{place}' leads elsewhere")
-    table = file[name]
-    if not isinstance(table, h5py.Dataset) or table.dtype != dtype:
-        raise ValueError(f"'{name}' is not an array of {np.dtype(dtype)}")
-    layout = table.id.get_create_plist().get_layout()
-    if table.external or (layout not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS)):
-        raise ValueError(f"'{name}' is not stored contiguous in this file")
-    if table.nbytes > table.id.get_storage_size():
-        raise ValueError(f"'{name}' is larger than what the file holds")
-    return table
-
-
-def _text(file: h5py.File, name: str) -> list[str]:
-    """A list of texts, read in parts: many may be one and the same in the file, and fill the memory nevertheless."""
-    table = _table(file, name, h5py.string_dtype()).asstr()
-    texts: list[str] = []
-    left = os.path.getsize(file.filename)
-    for first in range(0, len(table), TEXT_AT_A_TIME):
-        texts.extend(table[first : first + TEXT_AT_A_TIME])
-        left -= sum(map(len, texts[first:]))
-        if left < 0:
-            raise ValueError(f"'{name}' holds more text than the file")
-    return texts

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from theanoish.data.annotations import Annotations
 from theanoish.data.audio import EMPTY_FILE, AudioError, expected_length
-from theanoish.data.storage import SPLITS
+from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError
 from theanoish.machine import versions_in_use
 from theanoish.representation import SAMPLE_RATE, Representation

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from theanoish.data.annotations import Annotations
 from theanoish.data.csv_table import Faults, read_rows
-from theanoish.data.storage import SPLITS
+from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError
 
 SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn

@@ -13,13 +13,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from theanoish.data.hdf5 import FORMAT, FORMAT_VERSION
 from theanoish.data.mel import fft_length
 from theanoish.errors import InputError
 from theanoish.files import sync_to_disk
 from theanoish.representation import COMPRESSION, MEL_CHANNELS, SAMPLE_RATE, Representation
 
-FORMAT, FORMAT_VERSION = "theanoish", 2
-SPLITS = ("train", "validation", "test")
 ABOUT = (
     "Clips are in the order train, validation, test. In each representation, clip i is "
     "values[start[i] : start[i] + count[i]]; rows of 'values' that belong to no clip mean nothing. 'raw' holds int16 "
