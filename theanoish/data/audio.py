@@ -216,7 +216,7 @@ def _blocks(audio: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
     audio.seek(0)  # as soundfile.read does; without it the numbers of an MP3 differ by 1e-7
     # libsndfile's own conversion to 16 bit gives the same numbers, slower.
     while len(block := audio.read(max(1, BLOCK // audio.channels), dtype="float32", always_2d=True)):
-        yield block[:, 0] if audio.channels == 1 else block.mean(axis=1)
+        yield block[:, 0] if audio.channels == 1 else sum(block.T) / audio.channels  # many times as fast as `mean`
 
 
 def _joined(blocks: Iterable[NDArray[np.float32]], rate: int, most: int) -> NDArray[np.float32]:
