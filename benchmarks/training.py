@@ -1,4 +1,4 @@
-"""Measure training against PyTorch and hand-written JAX, in turns and in one run; print Markdown tables.
+"""Measure training against PyTorch, pytensor-ml and hand-written JAX, in turns and in one run; print Markdown tables.
 
 Every program first performs five updates on the same windows from the same parameters. Where losses or gradients
 differ, nothing is measured. Then each trains on windows that it cuts at random from the same clips: this project by its
@@ -40,6 +40,12 @@ try:
     import torch_network
 except ModuleNotFoundError:
     torch = None
+try:
+    import pytensor_ml
+
+    import pytensor_ml_network
+except ModuleNotFoundError:
+    pytensor_ml = None
 
 NETWORKS = {
     "raw 256/256": Settings(frontend="raw", length=256, stride=256),
@@ -81,6 +87,8 @@ def main() -> None:
     print(describe_machine(arguments.threads), flush=True)
     if torch is None:
         print("PyTorch is left out: it is not installed (extra 'benchmarks')", file=sys.stderr)
+    if pytensor_ml is None:
+        print("pytensor-ml is left out: it is not installed (Python 3.12, extra 'benchmarks')", file=sys.stderr)
     backends = ["jax", "numba"] if arguments.numba else ["jax"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "noise.h5"
@@ -109,7 +117,9 @@ def restrict(threads: int) -> None:
 def describe_machine(threads: int) -> str:
     """What the figures depend on, in one line."""
     devices = sorted({device.device_kind for device in jax.devices() if device.platform != "cpu"})
-    packages = [f"{package} {_version(package)}" for package in ("pytensor", "jax", "numba", "torch", "numpy")]
+    packages = [
+        f"{package} {_version(package)}" for package in ("pytensor", "jax", "numba", "torch", "pytensor-ml", "numpy")
+    ]
     threads_used = f"{threads} of {os.cpu_count()} cores, one thread each"
     return ", ".join([_cpu_name(), threads_used, *devices, f"Python {platform.python_version()}", *packages])
 
@@ -158,6 +168,8 @@ def other_programs(
         programs["JAX, `lax.scan`, `lax.conv`"] = by_hand(
             jax_network.lax_convolution, jax_network.max_pool, UPDATES_A_CALL
         )
+    if pytensor_ml:
+        programs["pytensor-ml, JAX, one update a call"] = pytensor_ml_network.PytensorMlTrainer(*data)
     if torch is None:
         return programs
     for name, kind in (("`Conv1d`", torch_network.Conv1dNetwork), ("channels-last", torch_network.ChannelsLastNetwork)):

@@ -61,6 +61,13 @@ def test_pytorch_computes_the_same(dataset, trainer):
     check(dataset, trainer, {kind.__name__: partial(torch_network.TorchTrainer, kind=kind) for kind in kinds})
 
 
+def test_pytensor_ml_computes_the_same(dataset, trainer):
+    pytest.importorskip("pytensor_ml", reason="pytensor-ml is not installed (Python 3.12, extra 'benchmarks')")
+    import pytensor_ml_network
+
+    check(dataset, trainer, {"pytensor-ml": pytensor_ml_network.PytensorMlTrainer})
+
+
 def test_a_program_that_trains_otherwise_is_refused(dataset, trainer):
     formulas = {"convolve": jax_network.lax_convolution, "pool": jax_network.max_pool}
     make = partial(jax_network.JaxTrainer, **formulas, updates_a_call=1)
