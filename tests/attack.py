@@ -279,7 +279,8 @@ class Attack:
             time.sleep((moment := 0.95 * rng.random()) * self.seconds[activity])
             process.send_signal(number)  # does nothing if it has ended
             wrong = self.end(process, (0, -number if number == signal.SIGKILL else 130))
-            if wrong or process.returncode == 0 or rng.random() < 0.4 or i >= len(numbers) - len(ACTIVITIES):
+            done = process.returncode == 0 or (folder / "made.h5").exists()
+            if wrong or done or rng.random() < 0.4 or i >= len(numbers) - len(ACTIVITIES):
                 wrong = wrong or self.complete(activity, folder)
                 shutil.rmtree(folder)
             name = "kill -9" if number == signal.SIGKILL else "signal"

@@ -120,6 +120,18 @@ def test_an_interrupt_that_a_library_hides(start, caught):
     assert ended(start(f"{caught}\nprint('went on')")) == (130, "", "script.py: stopped\n")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_all_is_done(start, number):
+    """While Python clears away its modules, when it has taken its own handlers back."""
+    last = f"""
+        class Last:
+            def __del__(self, kill=os.kill, process=os.getpid()):
+                kill(process, {int(number)})
+        last = Last()
+    """
+    assert ended(start("print('done')", imports=textwrap.dedent(last))) == (0, "done\n", "")
+
+
 def test_two_signals_to_a_loop_that_was_asked_to_stop(start):
     process = start("""
         from theanoish.interrupt import StopRequest

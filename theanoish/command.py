@@ -5,6 +5,7 @@ script's first line to its last. A traceback means a fault of this program.
 """
 
 import argparse
+import atexit
 import io
 import os
 import signal
@@ -26,6 +27,7 @@ def begin_script() -> None:
     """Before the imports of a script, which take seconds: nothing is to be kept yet if they are interrupted or fail."""
     for number in _SIGNALS:
         signal.signal(number, _end_at_once)
+    atexit.register(_ignore_signals)
     sys.excepthook = _end_with_message
 
 
@@ -104,6 +106,12 @@ def _end_at_once(number: int, frame: FrameType | None) -> None:
     with suppress(OSError):
         os.write(2, f"{_name()}: stopped\n".encode())
     os._exit(130)
+
+
+def _ignore_signals() -> None:
+    """Once all is done: what Python still clears away must not change the exit status."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end_with_message(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
