@@ -9,7 +9,7 @@ if __name__ == "__main__":  # before the imports that take seconds
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -105,17 +105,14 @@ def number(score: float | None) -> str:
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """Bars with the time left, one for each thing that is counted; none if standard error is no terminal."""
     bars: dict[str, tqdm[Any]] = {}
+    with ExitStack() as opened:
 
-    def update(what: str, done: int, total: int) -> None:
-        if what not in bars:
-            bars[what] = tqdm(total=total, unit=f" {what}", disable=None, leave=False)
-        bars[what].update(done - bars[what].n)
+        def update(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = opened.enter_context(tqdm(total=total, unit=f" {what}", disable=None, leave=False))
+            bars[what].update(done - bars[what].n)
 
-    try:
         yield update
-    finally:
-        for bar in bars.values():
-            bar.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

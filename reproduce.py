@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from theanoish.command import escaped, run_script, user_path
+from theanoish.command import escaped, positive, run_script, user_path
 from theanoish.data.dataset import Dataset
 from theanoish.experiments.baselines import measure_baselines, read_baselines
 from theanoish.experiments.cells import Job, Sweep, check
@@ -58,13 +58,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     where.add_argument("--print", action="store_true", help=print_help)
     add("--compare", type=user_path, metavar="FILE", help="show the differences from this tables.json of another sweep")
     return parser.parse_args(arguments)
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
-    return number
 
 
 def run(jobs: list[Job], args: argparse.Namespace) -> tuple[dict[Job, str], bool]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.command import escaped, run_script, user_path
+from theanoish.command import escaped, positive, run_script, user_path
 from theanoish.errors import InputError
 from theanoish.files import check_writable
 from theanoish.machine import usable_cores
@@ -31,7 +31,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", type=user_path, help="checkpoint.pkl of a run (default: the weights in models/)"
     )
-    parser.add_argument("--top", type=int, default=5, metavar="N", help="tags to print per song (default: 5)")
+    parser.add_argument("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
     parser.add_argument(
         "--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust"
     )
@@ -47,10 +47,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
     parser.add_argument("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
     parser.epilog = "With several songs, --picture and --html name folders."
-    args = parser.parse_args(arguments)
-    if args.top < 1:
-        parser.error(f"argument --top: must be 1 or more, not {args.top}")
-    return args
+    return parser.parse_args(arguments)
 
 
 def prepare_outputs(args: argparse.Namespace, several: bool) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.command import run_script, user_path
+from theanoish.command import positive, run_script, user_path
 from theanoish.data.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
 from theanoish.data.download import download
 from theanoish.data.hdf5 import SPLITS
@@ -56,7 +56,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--allow-missing", action="store_true", help="accept that audio files are missing")
     parser.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
     parser.add_argument(
-        "--workers", type=int, default=len(usable_cores()), help="processes (default: %(default)s, the cores)"
+        "--workers", type=positive, default=len(usable_cores()), help="processes (default: %(default)s, the cores)"
     )
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument("--download", action="store_true", help="fetch the official files into the source folder first")
@@ -79,8 +79,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--songs names a folder itself, without --source")
     if args.seed < 0:
         parser.error(f"argument --seed: must be 0 or more, not {args.seed}")
-    if args.workers < 1:
-        parser.error(f"argument --workers: must be 1 or more, not {args.workers}")
     return args
 
 

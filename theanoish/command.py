@@ -73,6 +73,14 @@ def run_script(main: Callable[[], int]) -> int:
     return status
 
 
+def positive(text: str) -> int:
+    """A whole number above 0; for argparse's `type`."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
+    return number
+
+
 def user_path(text: str) -> Path:
     """A path as a user gives it, `~` being the home folder; for argparse's `type`."""
     try:

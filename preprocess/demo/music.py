@@ -196,19 +196,7 @@ def _record(mix: Samples, piece: Piece, random: Generator) -> Samples:
 
 
 def compose(clip: int, artist: int, seed: int) -> tuple[Piece, Samples]:
-    """Compose and synthesise one clip, the same for the same numbers.
-
-    Parameters
-    ----------
-    clip, artist, seed : int
-
-    Returns
-    -------
-    Piece
-        What was drawn.
-    float64 array (465984,)
-        The samples, mono at 16 kHz, in (-1, 1).
-    """
+    """Compose one clip, the same for the same numbers: what was drawn, and float64 (465984,) samples in (-1, 1)."""
     random = np.random.default_rng([seed, clip])
     piece = draw_piece(artist, random)
     return piece, _record(_perform(piece, random), piece, random)

@@ -103,25 +103,15 @@ def expected_length(path: Path) -> int:
 
 
 def decode(path: Path) -> NDArray[np.int16]:
-    """Decode an audio file to mono at 16 kHz.
-
-    Channels are averaged, other sample rates are resampled (polyphase, with an anti-aliasing filter). Samples of a mono
-    file at 16 kHz are those that the decoder gives.
-
-    Returns
-    -------
-    int16 array (samples,)
-
-    Raises
-    ------
-    AudioError
-        Where the file is missing, empty, broken or no audio.
-    """
+    """The samples of `read_audio`."""
     return read_audio(path)[0]
 
 
 def read_audio(path: Path) -> tuple[NDArray[np.int16], str]:
-    """As `decode`, with a remark.
+    """Decode an audio file to mono at 16 kHz.
+
+    Channels are averaged, other sample rates are resampled (polyphase, with an anti-aliasing filter). Samples of a mono
+    file at 16 kHz are those that the decoder gives.
 
     Returns
     -------
@@ -132,6 +122,7 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], str]:
     Raises
     ------
     AudioError
+        Where the file is missing, empty, broken or no audio.
     """
     size = _size(path)
     most = LIKELY_PER_BYTE * size + LONGEST_OF_SMALL

@@ -19,6 +19,8 @@ from theanoish.errors import InputError
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.settings import Settings
 
+_READ_APART: set[tuple[int, int, int, int]] = set()  # files that this process need not try again, by `_identity`
+
 
 class Dataset:
     """Labels and names of all clips of an HDF5 data set, and the way to their windows.
@@ -55,8 +57,9 @@ class Dataset:
         if not path.is_file():
             raise InputError(f"{path}: no such file; build it with preprocess/build_h5.py or name another with --data")
         self._identity = _identity(path)
-        if not safe:
+        if not safe and self._identity not in _READ_APART:
             read_apart(read_everything, path)
+            _READ_APART.add(self._identity)
         with opened(path) as file:
             self._read_tables(file)
         self._check()

@@ -22,6 +22,7 @@ SPLITS = ("train", "validation", "test")
 BUILD_AGAIN = "build it again with preprocess/build_h5.py --overwrite"
 READING_SECONDS = 30  # of processor time; the tables of MagnaTagATune take a fraction of one
 TEXT_AT_A_TIME = 1024
+_HERE = str(Path(__file__).resolve().parents[2])  # whence this package comes, wherever the program was started
 _READER = """
 import signal, sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def read_apart(read: Callable[[Path], None], path: Path) -> None:
         If reading crashes, or takes more than `READING_SECONDS` of processor time.
     """
     reader = _READER.format(module=read.__module__, function=read.__name__)
-    command = [sys.executable, "-c", reader, str(path), str(READING_SECONDS), *sys.path]
+    command = [sys.executable, "-c", reader, str(path), str(READING_SECONDS), _HERE, *sys.path]
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if ended.returncode < 0:
         how = signal.Signals(-ended.returncode)

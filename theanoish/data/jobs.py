@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from theanoish.data.audio import AudioError, read_audio
 from theanoish.data.mel import represented
 from theanoish.data.storage import first_row
@@ -90,21 +87,11 @@ def do_job(job: Job) -> Result:
     result = Result(job.clip, len(samples), remark=remark)
     if not WINDOW_SAMPLES <= len(samples) <= job.room:
         return result
-    file = os.open(job.output, os.O_WRONLY)
-    try:
+    with job.output.open("r+b") as file:
         for wanted, values in represented(samples, job.arrays):
-            place = job.arrays[wanted] + first_row(job.begin, wanted) * wanted.row_bytes
-            _write_at(file, values.astype(wanted.dtype, copy=False), place)
-    finally:
-        os.close(file)
+            file.seek(job.arrays[wanted] + first_row(job.begin, wanted) * wanted.row_bytes)
+            file.write(values.astype(wanted.dtype, copy=False).data)
     return replace(result, begin=job.begin)
-
-
-def _write_at(file: int, values: NDArray[Any], place: int) -> None:
-    left = values.reshape(-1).view(np.uint8)
-    while len(left):  # one call may write less than all
-        written = os.pwrite(file, left.data, place)
-        left, place = left[written:], place + written
 
 
 class Journal:

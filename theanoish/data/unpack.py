@@ -17,16 +17,8 @@ from theanoish.data.download import Progress, require_space
 from theanoish.errors import InputError
 
 _DAMAGE = (  # what zipfile and its decompressors raise about one
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-)
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
 
 
 class _JoinedFiles(io.RawIOBase):
@@ -123,9 +115,7 @@ def _unpack(folder: Path, archive: zipfile.ZipFile, clips: list[zipfile.ZipInfo]
 
 
 def _is_unpacked(path: Path, info: zipfile.ZipInfo) -> bool:
-    if not path.is_file() or path.stat().st_size != info.file_size:
-        return False
-    return zlib.crc32(path.read_bytes()) == info.CRC
+    return path.is_file() and path.stat().st_size == info.file_size and zlib.crc32(path.read_bytes()) == info.CRC
 
 
 def _unpack_one(folder: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:

@@ -66,10 +66,6 @@ def by_unheard(artists: Sequence[str], heard: Iterable[str]) -> NDArray[np.bool_
         Empty if unknown.
     heard : iterable of str
         Artists of the training clips.
-
-    Returns
-    -------
-    bool array (clips,)
     """
     by_word: dict[str, set[tuple[Person, bool]]] = {}
     for artist in heard:

@@ -26,18 +26,18 @@ class Cost:
     parameters: int
 
 
-def cost(settings: Settings, tags: int = TAGS) -> Cost:
+def cost(settings: Settings) -> Cost:
     """The cost of the network of these settings.
 
     Every weight is multiplied once per frame (in a dense layer once) in the forward pass, once for its own gradient and
     once for the gradient of its layer's input, which nothing needs below the first layer that is trained.
     """
-    return _cost(replace(settings, seed=0), tags)
+    return _cost(replace(settings, seed=0))
 
 
 @cache
-def _cost(settings: Settings, tags: int) -> Cost:
-    network = Network(settings, tags)
+def _cost(settings: Settings) -> Cost:
+    network = Network(settings, TAGS)
     sizes = {name: variable.get_value(borrow=True).size for name, variable in network.parameters.items()}
     weights = {name.partition("/")[0]: size for name, size in sizes.items() if not name.endswith("/bias")}
     multiplications, products = 0, 1 if settings.fixed_filters else 2

@@ -217,14 +217,7 @@ def write_csv(path: Path, evaluation: Evaluation) -> None:
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write an uncompressed .npz file with an array per attribute of `Predictions`."""
     with written_whole(path) as beside, beside.open("wb") as file:
-        np.savez(
-            file,
-            probabilities=predictions.probabilities,
-            labels=predictions.labels,
-            ids=predictions.ids,
-            artists=np.array(predictions.artists, dtype=np.str_),
-            tags=np.array(predictions.tags, dtype=np.str_),
-        )
+        np.savez(file, **vars(predictions))
 
 
 def read_predictions(path: Path) -> Predictions:

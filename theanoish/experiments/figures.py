@@ -34,6 +34,7 @@ from theanoish.training.checkpoint import load_network
 Array = NDArray[np.float64]
 
 _COLUMN = 3.39  # inches: a column of the paper
+_ROWS, _COLUMNS = 8, 3  # of filters in Fig. 3; as many pools in Fig. 4
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 7,
@@ -184,20 +185,20 @@ def _averaged(values: Array, positions: Array, edges: Array) -> Array:
     return np.stack([np.diff(np.interp(edges, bounds, row)) for row in sums]) / np.diff(edges)
 
 
-def draw_waveforms(folder: Path, filters: Array, caption: str = "", rows: int = 8, columns: int = 3) -> None:
+def draw_waveforms(folder: Path, filters: Array, caption: str) -> None:
     """Fig. 3: some filters as waveforms, evenly chosen in the order of dominant frequency, column by column."""
     order = np.argsort(dominant_frequencies(filters), kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, rows * columns).round().astype(int)]
-    _draw_grid(folder, "figure3", filters, chosen.reshape(columns, rows).T, caption)
+    chosen = order[np.linspace(0, len(order) - 1, _ROWS * _COLUMNS).round().astype(int)]
+    _draw_grid(folder, "figure3", filters, chosen.reshape(_COLUMNS, _ROWS).T, caption)
 
 
-def draw_pools(folder: Path, filters: Array, pool_size: int, caption: str = "", rows: int = 8) -> None:
+def draw_pools(folder: Path, filters: Array, pool_size: int, caption: str) -> None:
     """Fig. 4: some pools, one per row, low-passed; evenly chosen from all in the order of dominant frequency."""
     smooth = low_passed(filters)
     numbers = np.arange(len(filters)).reshape(-1, pool_size)
     power = (np.abs(np.fft.rfft(smooth)) ** 2)[numbers].mean(axis=1)  # (pools, bins)
     order = np.argsort(power.argmax(axis=1), kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, rows).round().astype(int)]
+    chosen = order[np.linspace(0, len(order) - 1, _ROWS).round().astype(int)]
     caption = f"each row is a pool, low-passed at {LOW_PASS:.0f} Hz; frequencies of what remains\n{caption}"
     _draw_grid(folder, "figure4", smooth, numbers[chosen], caption)
 
@@ -250,15 +251,7 @@ def architecture(settings: Settings, tags: int) -> list[tuple[str, str, str]]:
 
 
 def draw_architectures(folder: Path, variants: list[Settings], tags: int) -> None:
-    """Fig. 1: networks side by side, the input at the bottom, with the shape of each layer's output above it.
-
-    Parameters
-    ----------
-    folder : Path
-    variants : list of Settings
-    tags : int
-        Output units.
-    """
+    """Fig. 1: networks of so many tags, the input at the bottom, with the shape of each layer's output above it."""
     columns = [architecture(settings, tags) for settings in variants]
     highest = max(map(len, columns))
     caption = "↔ size of filters or pools, # units; at the arrows: time \N{MULTIPLICATION SIGN} channels"

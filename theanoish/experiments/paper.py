@@ -120,60 +120,13 @@ TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "dropout": DROPOUT, "future"
 _PAPER_AUCS = {cell.settings.name: cell.auc for cells in TABLES.values() for cell in cells}
 
 
-MAGNATAGATUNE_TAGS = set(
-    [
-        "guitar",
-        "classical",
-        "slow",
-        "techno",
-        "strings",
-        "drums",
-        "electronic",
-        "rock",
-        "fast",
-        "piano",
-        "ambient",
-        "beat",
-        "violin",
-        "vocal",
-        "synth",
-        "female",
-        "indian",
-        "opera",
-        "male",
-        "singing",
-        "vocals",
-        "no vocals",
-        "harpsichord",
-        "loud",
-        "quiet",
-        "flute",
-        "woman",
-        "male vocal",
-        "no vocal",
-        "pop",
-        "soft",
-        "sitar",
-        "solo",
-        "man",
-        "classic",
-        "choir",
-        "voice",
-        "new age",
-        "dance",
-        "male voice",
-        "female vocal",
-        "beats",
-        "harp",
-        "cello",
-        "no voice",
-        "weird",
-        "country",
-        "female voice",
-        "metal",
-        "choral",
-    ]
-)
+MAGNATAGATUNE_TAGS = {
+    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
+    "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
+    "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man",
+    "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice",
+    "weird", "country", "female voice", "metal", "choral",
+}  # fmt: skip
 
 
 def paper_auc(settings: Settings) -> float | None:

@@ -19,21 +19,13 @@ CHECKPOINT, STATE = "theanoish checkpoint", "theanoish state"
 VERSION = 3  # 2 held no constants of the start, and parameters by other names
 
 # What each kind of file holds: a type, [what each item is], {str: what each value is} or {field: what it is}.
+_ENTRY = {"update": int, "loss": float, "validation_auc": float, "silent": {str: float}, "best": bool, "time": float}
 _COMMON = {
     "settings": {str: (int, float, str, bool)},
     "tags": [str],
     "parameters": {str: np.ndarray},
     "update": int,
-    "history": [
-        {
-            "update": int,
-            "loss": float,
-            "validation_auc": float,
-            "silent": {str: float},
-            "best": bool,
-            "time": float,
-        }
-    ],
+    "history": [_ENTRY],
     "data": {"path": str, "fingerprint": str},
     "initial": str,  # the checkpoint whose parameters the run started from, empty if none
     "backend": str,
@@ -49,15 +41,7 @@ _BEGINNING = re.compile(
 
 
 def save(path: Path, kind: str, values: dict[str, Any]) -> None:
-    """Write a checkpoint (`kind` CHECKPOINT) or the state a run resumes from (STATE).
-
-    Parameters
-    ----------
-    path : Path
-    kind : str
-    values : dict
-        Exactly the fields of that kind.
-    """
+    """Write a checkpoint (CHECKPOINT) or what a run resumes from (STATE); `values`: exactly the fields of that kind."""
     _check(values, _FIELDS[kind], "the file")
     with written_whole(path) as beside:
         beside.write_bytes(plain_pickle.dump({"format": kind, "version": VERSION, **values}))

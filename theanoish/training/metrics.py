@@ -46,10 +46,6 @@ def score_tags(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) ->
     labels : uint8 array (clips, tags)
     probabilities : float array (clips, tags)
         As predicted, never rounded.
-
-    Returns
-    -------
-    TagScores
     """
     if labels.shape != probabilities.shape:
         raise ValueError(f"labels have shape {labels.shape}, probabilities {probabilities.shape}")

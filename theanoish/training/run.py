@@ -25,7 +25,6 @@ from theanoish.machine import versions_in_use
 from theanoish.model.compile import BACKENDS
 from theanoish.settings import Settings
 from theanoish.training import checkpoint
-from theanoish.training.checkpoint import load_network
 from theanoish.training.curve import draw_curve
 from theanoish.training.metrics import score_tags
 from theanoish.training.prediction import Predictor
@@ -39,13 +38,6 @@ _SAME = 1e-7  # predictions that differ by no more are those of a network that h
 
 class Run:
     """One training run in its folder; made by `start_run` or `resume_run`.
-
-    Parameters
-    ----------
-    folder : Path
-    settings : Settings
-    dataset : Dataset
-    backend : {"jax", "numba"}
 
     Attributes
     ----------
@@ -201,7 +193,7 @@ class Run:
             self._trainer.measure_start(self.initial_filters)
             return
         self._trainer.measure_start()
-        saved, _ = load_network(initial)
+        saved, _ = checkpoint.load_network(initial)
         parameters = saved["parameters"]
         if saved["tags"] != self.dataset.tags:
             output = {name: array for name, array in self.network.values().items() if name.startswith("output/")}
