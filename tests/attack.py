@@ -83,7 +83,9 @@ class Attack:
         process.said.seek(0)
         said = process.said.read().decode(errors="replace")
         process.said.close()
-        if "Traceback" in said:
+        # what Python prints in a worker that it was starting when its parent was killed, before the worker is ours
+        orphans = said.count("EOFError: Ran out of input") if process.returncode == -signal.SIGKILL else 0
+        if said.count("Traceback") > orphans:
             return f"traceback: {said[-600:]}"
         if process.returncode not in allowed:
             return f"exit status {process.returncode}: {said[-300:]}"

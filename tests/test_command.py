@@ -67,6 +67,16 @@ def test_each_script_is_interrupted_at_import(script, tmp_path):
     assert ended(process) == (130, "", f"{Path(script).name}: stopped\n")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_jax_is_imported_waits_for_it(start, number, tmp_path):
+    """Its native code crashes on an exception in its midst."""
+    (tmp_path / "jax.py").write_text(
+        f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(0.01); print('imported', flush=True)"
+    )
+    process = start("device_name('jax'); print('used')", imports="from theanoish.model.compile import device_name")
+    assert ended(process) == (130, "imported\n", "script.py: stopped\n")
+
+
 def test_a_failure_at_import(start):
     status, _, errors = ended(start(imports="raise OSError(30, 'Read-only file system', '/home')"))
     assert (status, errors) == (2, "script.py: error: /home: Read-only file system\n")

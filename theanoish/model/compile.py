@@ -1,8 +1,10 @@
 """Compiling symbolic graphs for a backend, many updates a call, and holding data on the device."""
 
 import os
+import signal
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import pytensor
@@ -15,6 +17,7 @@ from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.errors import InputError
+from theanoish.interrupt import StopRequest
 from theanoish.model.descent import Updates
 
 BACKENDS = ("jax", "numba")
@@ -42,9 +45,7 @@ def compile_function(
     callable
     """
     if backend == "jax":
-        import jax
-
-        jax.config.update("jax_default_matmul_precision", "float32")  # a GPU's default may be TF32
+        _jax().config.update("jax_default_matmul_precision", "float32")  # a GPU's default may be TF32
     # Pulled out of the loop, the conversion of samples would write a whole block of them in single precision first.
     mode = get_mode(backend.upper()).excluding("scan_push_out_seq")
     try:
@@ -103,16 +104,13 @@ def hold_on_device(variable: Any, values: NDArray[Any]) -> None:
 
     The variable's own ``set_value`` would turn the array back into a NumPy array.
     """
-    import jax
-
-    variable.container.storage[0] = jax.device_put(values)
+    variable.container.storage[0] = _jax().device_put(values)
 
 
 def copied_to_device(values: NDArray[Any]) -> Any:
     """An array of JAX's device with these values, all of them there already: the original may be overwritten."""
-    import jax.numpy as jnp
-
-    return jnp.array(values).block_until_ready()  # not jax.device_put, which a CPU's memory need not be copied for
+    array = _jax().numpy.array(values)  # not device_put, which a CPU's memory need not be copied for
+    return array.block_until_ready()
 
 
 def free_device_memory(backend: str) -> int:
@@ -134,12 +132,20 @@ def _device(backend: str) -> Any:
     """JAX's device; None for another backend, which computes on the CPU."""
     if backend != "jax":
         return None
-    import jax
-
     try:
-        return jax.devices()[0]
+        return _jax().devices()[0]
     except (RuntimeError, AssertionError) as error:
         named = os.environ.get("JAX_PLATFORMS", "")
         raise InputError(
             f"JAX_PLATFORMS={named}: JAX finds no such device; install JAX for it, or set JAX_PLATFORMS=cpu"
         ) from error
+
+
+@cache
+def _jax() -> Any:
+    """JAX, whose native code crashes where a signal's exception comes up while it is imported: signals wait for it."""
+    with StopRequest() as stop:
+        import jax
+    if stop.requested:
+        signal.raise_signal(signal.SIGINT)
+    return jax
