@@ -27,7 +27,7 @@ Add = Callable[[Taggram | Failure], None]
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="folders with all in them")
+    parser.add_argument("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
     parser.add_argument(
         "--checkpoint", type=user_path, help="checkpoint.pkl of a run (default: the weights in models/)"
     )

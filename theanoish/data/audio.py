@@ -20,6 +20,11 @@ from numpy.typing import NDArray
 from theanoish.errors import InputError
 from theanoish.representation import FULL_SCALE, SAMPLE_RATE
 
+# What files of music end in; some of these no decoder here can read, so that they are named and not passed over.
+SUFFIXES = {
+    ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".alac", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp1", ".mp2", ".mp3",
+    ".mp4", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav", ".webm", ".wma", ".wv",
+}  # fmt: skip
 EMPTY_FILE = "empty file (0 bytes)"
 SAMPLE_RATES = (1_000, 384_000)
 FINEST_RATIO = 48_000  # of resampling, whose filter is 20 times as long; any rate is met within 0.1 cent

@@ -68,7 +68,7 @@ def read_rows(
     except csv.Error as error:
         raise InputError(f"{file}, line {line}: is no row ({error}); see to its quotation marks") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{file}: cannot be read as a table ({error})") from error
+        raise InputError(f"{file}: cannot be read as a table ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _lines(file: Path, text: TextIO) -> Iterator[str]:

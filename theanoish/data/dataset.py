@@ -1,6 +1,6 @@
 """The HDF5 data set that `preprocess/build_h5.py` writes: labels in memory, windows read from the file.
 
-The file's layout is described in the README. Samples and frames are stored contiguous and uncompressed, so a window is
+docs/format.md describes the file's layout. Samples and frames are stored contiguous and uncompressed, so a window is
 one read at a known place, without HDF5 in between; that is what keeps training from waiting for its input.
 """
 

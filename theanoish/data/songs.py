@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.data.annotations import Annotations
+from theanoish.data.audio import SUFFIXES
 from theanoish.data.csv_table import Faults, read_rows
 from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError
 
 SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn
-AUDIO = (
-    *(".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".aif", ".aiff"),
-    *(".mp2", ".ac3", ".webm", ".mka", ".wv", ".caf", ".au"),
-)
 NO_TAGS = ("file", "artist", "title", "album", "split")
 LISTED = 10
 FEW_TO_TRAIN, FEW_TO_SCORE, FEW_CLIPS = 10, 3, 10
@@ -189,7 +186,7 @@ def _audio_files(folder: Path) -> dict[str, str]:
     found = {}
     for place, _, names in os.walk(folder):
         for name in names:
-            if name.lower().endswith(AUDIO):
+            if name.lower().endswith(tuple(SUFFIXES)):
                 path = os.path.relpath(os.path.join(place, name), folder)
                 found[_normal(path)] = path
     return found

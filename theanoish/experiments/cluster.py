@@ -29,7 +29,7 @@ def connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError("--scheduler needs Dask; install it with: pip install 'theanoish[cluster]'") from error
+        raise InputError("--scheduler needs Dask; install it with: python -m pip install -e '.[cluster]'") from error
     try:
         return Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.audio import AudioError, read_audio
+from theanoish.data.audio import SUFFIXES, AudioError, read_audio
 from theanoish.data.mel import represented
 from theanoish.errors import InputError
 from theanoish.processes import in_order
@@ -22,11 +22,6 @@ from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
 SHORTEST_HOP = 0.1  # seconds
 SONGS_AHEAD = 3  # read but not yet tagged, per worker: what bounds the memory
-# What a folder's songs end in; some of these no decoder here can read, so that they are named and not passed over.
-SUFFIXES = {
-    ".aac", ".aif", ".aifc", ".aiff", ".alac", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp1",
-    ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav", ".wma",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
