@@ -181,5 +181,5 @@ def test_scheduler_that_does_not_answer(monkeypatch):
 
 def test_scheduler_without_dask(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"pip install 'theanoish\[cluster\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[cluster\]'"):
         connect("tcp://127.0.0.1:9")
