@@ -3,16 +3,15 @@
 from typing import Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.layers import Conv1D, Linear, MaxPool1D
 
 from theanoish.model.compile import compile_function
+from theanoish.model.descent import sgd
+from theanoish.model.network import POOL, WIDTH
 from theanoish.settings import Settings
-
-WIDTH, POOL = 8, 4
 
 
 class PytensorMlTrainer:
@@ -30,7 +29,8 @@ class PytensorMlTrainer:
     def __init__(
         self, settings: Settings, values: dict[str, NDArray[np.float32]], clips: NDArray[Any], labels: NDArray[np.uint8]
     ) -> None:
-        self._clips, self._labels = clips, labels
+        values = {name: value for name, value in values.items() if not name.startswith("start/")}
+        self._clips, self._labels, self._names = clips, labels, list(values)
         raw, (flat, hidden) = settings.frontend == "raw", values["hidden/weights"].shape
         self._length = 48_000 if raw else settings.frames
         self._layers: dict[str, Any] = {
@@ -43,9 +43,7 @@ class PytensorMlTrainer:
             strided = {"kernel_size": settings.length, "stride": settings.stride}
             self._layers["strided"] = Conv1D("strided", in_channels=1, out_channels=128, **strided)
         for name, value in values.items():
-            if not name.startswith("start/"):
-                self._variable(name).set_value(_to_theirs(name, value))
-        self._names = [name for name in values if not name.startswith("start/")]
+            self._variable(name).set_value(_to_theirs(name, value))
         self._update = self._compile(settings)
 
     def _compile(self, settings: Settings) -> Any:
@@ -54,9 +52,7 @@ class PytensorMlTrainer:
         labels = pt.tensor("labels", shape=(settings.minibatch, self._labels.shape[1]), dtype="uint8")
         logits = self._logits(windows)
         loss = pt.mean(pt.softplus(logits) - logits * labels)
-        parameters, rate = [self._variable(name) for name in self._names], np.float32(settings.learning_rate)
-        gradients: Any = pytensor.grad(loss, parameters)
-        updates = {p: p - rate * gradient for p, gradient in zip(parameters, gradients, strict=True)}
+        updates = sgd(loss, {name: self._variable(name) for name in self._names}, settings.learning_rate)
         return compile_function([windows, labels], loss, "jax", updates)
 
     def _logits(self, windows: TensorVariable) -> TensorVariable:

@@ -183,10 +183,10 @@ def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Son
 
 def _audio_files(folder: Path) -> dict[str, str]:
     """Paths of the audio files in a folder, by the form in which tables and file systems may be compared."""
-    found = {}
+    found, endings = {}, tuple(SUFFIXES)
     for place, _, names in os.walk(folder):
         for name in names:
-            if name.lower().endswith(tuple(SUFFIXES)):
+            if name.lower().endswith(endings):
                 path = os.path.relpath(os.path.join(place, name), folder)
                 found[_normal(path)] = path
     return found

@@ -34,7 +34,7 @@ from theanoish.training.checkpoint import load_network
 Array = NDArray[np.float64]
 
 _COLUMN = 3.39  # inches: a column of the paper
-_ROWS, _COLUMNS = 8, 3  # of filters in Fig. 3; as many pools in Fig. 4
+_GRID_ROWS, _GRID_COLUMNS = 8, 3  # of filters in Fig. 3; as many pools in Fig. 4
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 7,
@@ -188,8 +188,8 @@ def _averaged(values: Array, positions: Array, edges: Array) -> Array:
 def draw_waveforms(folder: Path, filters: Array, caption: str) -> None:
     """Fig. 3: some filters as waveforms, evenly chosen in the order of dominant frequency, column by column."""
     order = np.argsort(dominant_frequencies(filters), kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, _ROWS * _COLUMNS).round().astype(int)]
-    _draw_grid(folder, "figure3", filters, chosen.reshape(_COLUMNS, _ROWS).T, caption)
+    chosen = order[np.linspace(0, len(order) - 1, _GRID_ROWS * _GRID_COLUMNS).round().astype(int)]
+    _draw_grid(folder, "figure3", filters, chosen.reshape(_GRID_COLUMNS, _GRID_ROWS).T, caption)
 
 
 def draw_pools(folder: Path, filters: Array, pool_size: int, caption: str) -> None:
@@ -198,7 +198,7 @@ def draw_pools(folder: Path, filters: Array, pool_size: int, caption: str) -> No
     numbers = np.arange(len(filters)).reshape(-1, pool_size)
     power = (np.abs(np.fft.rfft(smooth)) ** 2)[numbers].mean(axis=1)  # (pools, bins)
     order = np.argsort(power.argmax(axis=1), kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, _ROWS).round().astype(int)]
+    chosen = order[np.linspace(0, len(order) - 1, _GRID_ROWS).round().astype(int)]
     caption = f"each row is a pool, low-passed at {LOW_PASS:.0f} Hz; frequencies of what remains\n{caption}"
     _draw_grid(folder, "figure4", smooth, numbers[chosen], caption)
 

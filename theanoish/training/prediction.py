@@ -16,7 +16,7 @@ WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR = 16, 512
 
 
 class Predictor:
-    """Predicts clips with a network's present parameters, so many windows a call of the compiled function."""
+    """Predicts clips with a network's present parameters, `windows_a_call` at a time."""
 
     def __init__(self, network: Network, backend: str) -> None:
         self._on_accelerator = free_device_memory(backend) > 0
