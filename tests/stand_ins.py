@@ -63,7 +63,7 @@ def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30) 
     right = generator.random((clips, 2)) < (auc or 0.5)
     probabilities = np.where(right, labels, 1 - labels).astype(np.float32)
     artists = [f"Artist {clip // 2}" for clip in range(clips)]
-    predictions = Predictions(probabilities, labels, np.arange(clips), artists, ["one", "two"])
+    predictions = Predictions(probabilities, labels, np.arange(clips), artists, artists, ["one", "two"])
     write_predictions(beginning.with_name(f"{beginning.name}.npz"), predictions)
 
 

@@ -20,7 +20,7 @@ HARD = GENERATOR.standard_normal((CLIPS, TAGS))
 def contrasts_of(predictions):
     """The contrasts of networks that have seeds."""
     there = {name: seeds for name, seeds in predictions.items() if seeds}
-    return find_contrasts(*(score_networks(there) if there else ({}, resample(["one", "other"]))))
+    return find_contrasts(*(score_networks(there) if there else ({}, resample([""] * 2, [""] * 2))))
 
 
 def predict(distance):
@@ -28,7 +28,7 @@ def predict(distance):
     scores = HARD + distance * LABELS + 0.2 * GENERATOR.standard_normal((CLIPS, TAGS))
     artists = [f"band {i // 5}" for i in range(CLIPS)]
     tags = [f"tag {i}" for i in range(TAGS)]
-    return Predictions(scores.astype(np.float32), LABELS, np.arange(CLIPS), artists, tags)
+    return Predictions(scores.astype(np.float32), LABELS, np.arange(CLIPS), artists, artists, tags)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_pairing_makes_differences_sharper_than_scores(predictions, contrasts):
     """The difficulty of clips, which is the same for all networks here, leaves the difference alone."""
     low, high = contrasts["L2 pooling of 2 - none"]["interval"]
     one = predictions["raw_1024_1024"][1]
-    auc, _ = interval_of_checkpoint(one.labels, one.probabilities, resample(one.artists))
+    auc, _ = interval_of_checkpoint(one.labels, one.probabilities, resample(one.artists, one.titles))
     assert high - low < 0.5 * (auc.high - auc.low)
 
 
@@ -137,6 +137,6 @@ def test_cells_that_are_missing():
 
 def test_predictions_of_other_clips(predictions):
     other = predict(1.0)
-    other = Predictions(other.probabilities, other.labels, other.ids + 1, other.artists, other.tags)
+    other = Predictions(other.probabilities, other.labels, other.ids + 1, other.artists, other.titles, other.tags)
     with pytest.raises(InputError, match="raw_256_256, seed 2: its predictions are of other clips"):
         contrasts_of({"mel_256_256": {1: predict(1.0)}, "raw_256_256": {1: predict(1.0), 2: other}})

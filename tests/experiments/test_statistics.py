@@ -22,7 +22,7 @@ def test_scores_of_resamples_are_those_of_the_clips_drawn(decimals):
     labels = (generator.random((60, 5)) < [0.02, 0.1, 0.4, 0.9, 0]).astype(np.uint8)
     labels[0, 0] = 1
     scores = generator.random((60, 5)).round(decimals).astype(np.float32)
-    weights = resample([""] * 60, 300).weights  # more than are computed at a time
+    weights = resample([""] * 60, [""] * 60, 300).weights  # more than are computed at a time
     aucs, precisions = tag_aucs(labels, scores, weights), tag_precisions(labels, scores, weights)
     undefined = 0
     for i in range(0, 300, 7):
@@ -47,20 +47,29 @@ def test_undefined_tags_are_left_out_of_a_resamples_mean():
 
 def test_artists_are_drawn_whole():
     artists = [f"band {i % 12}" for i in range(60)] + ["", "Various Artists", ""]
-    drawn = resample(artists, 50)
-    assert (drawn.units, drawn.by_artist) == (15, True)  # 12 bands, and each clip of unknown artist by itself
+    drawn = resample(artists, ["same"] * 63, 50)
+    assert (drawn.units, drawn.by) == (15, "artist")  # 12 bands, and each clip of unknown artist by itself
     assert (drawn.weights[:60] == np.tile(drawn.weights[:12], (5, 1))).all()
     assert (drawn.weights[[*range(12), 60, 61, 62]].sum(axis=0) == 15).all()
     assert len(np.unique(drawn.weights[60:], axis=0)) == 3
-    few = resample([f"band {i % 9}" for i in range(60)], 50)
-    assert (few.units, few.by_artist) == (60, False)
+
+
+def test_titles_are_drawn_if_artists_are_few_and_clips_if_titles_are():
+    artists = [f"band {i % 9}" for i in range(60)]
+    titles = [f"song {i % 27 // 9}" for i in range(59)] + [""]
+    drawn = resample(artists, titles, 50)
+    assert (drawn.units, drawn.by) == (28, "title")  # 9 bands have 3 songs each, and one clip has no title
+    assert (drawn.weights[:27] == drawn.weights[27:54]).all()
+    assert len(np.unique(drawn.weights[:27], axis=0)) > 20
+    few = resample(artists, ["song"] * 60, 50)
+    assert (few.units, few.by) == (60, "clip")
 
 
 def test_nothing_can_be_said_of_one_clip_or_undefined_scores():
     one = np.array([[1.0]])
     assert interval([(1.0, np.array([0.8]), one.repeat(9, 1))], 1).bounds is None
     labels, scores = np.zeros((20, 2), np.uint8), np.random.default_rng(0).random((20, 2)).astype(np.float32)
-    auc, precision = interval_of_checkpoint(labels, scores, resample([""] * 20))
+    auc, precision = interval_of_checkpoint(labels, scores, resample([""] * 20, [""] * 20))
     assert auc.bounds is None
     assert precision.bounds is None
 
@@ -110,7 +119,7 @@ def test_intervals_of_differences_hold_the_truth_as_often_as_they_say(spread):
     held = held_without_seeds = 0
     for _ in range(400):
         labels, artists, networks = simulate(generator, spread)
-        resamples = resample(artists, 100, int(generator.integers(2**32)))
+        resamples = resample(artists, artists, 100, int(generator.integers(2**32)))
         once = np.ones((200, 1), np.float32)
         parts = [
             (

@@ -38,7 +38,7 @@ class Dataset:
     labels : uint8 array (clips, tags)
     ids, samples : int64 arrays (clips,)
         Numbers of the clips, and their lengths at 16 kHz.
-    paths, artists : list of str (clips)
+    paths, artists, titles : list of str (clips)
     splits : str array (clips,)
         "train", "validation" or "test".
     representations : list of str
@@ -76,7 +76,8 @@ class Dataset:
         self.labels: NDArray[np.uint8] = table_of(file, "labels", np.uint8)[:]
         self.ids: NDArray[np.int64] = table_of(file, "clips/id", np.int64)[:]
         self.samples: NDArray[np.int64] = table_of(file, "clips/samples", np.int64)[:]
-        self.paths, self.artists = texts_of(file, "clips/path"), texts_of(file, "clips/artist")
+        names = ("path", "artist", "title")
+        self.paths, self.artists, self.titles = (texts_of(file, f"clips/{name}") for name in names)
         splits = texts_of(file, "clips/split")
         if not set(splits) <= set(SPLITS):
             raise ValueError(f"'clips/split' must be {', '.join(SPLITS)}")
@@ -88,7 +89,7 @@ class Dataset:
         shape = (clips, len(self.tags))
         if self.labels.shape != shape or self.labels.size == 0 or self.labels.max() > 1:
             raise InputError(f"{self.path}: 'labels' must be 0 or 1, uint8, with shape (clips, tags), {shape}")
-        lengths = {len(self.paths), len(self.artists), len(self.splits)}
+        lengths = {len(self.paths), len(self.artists), len(self.titles), len(self.splits)}
         if lengths != {clips} or not self.ids.shape == self.samples.shape == (clips,):
             raise InputError(f"{self.path}: the tables of 'clips' differ in length; build the file again")
 

@@ -61,7 +61,8 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
     parts = {split: np.flatnonzero(dataset.splits == split) for split in ("train", "validation", "test")}
     parts |= {split: dataset.rows(split) for split in ("train", "test")}
     shortcuts, bands = _features_of(dataset, report)
-    resamples = resample([dataset.artists[row] for row in parts["test"]])
+    artists, titles = ([names[row] for row in parts["test"]] for names in (dataset.artists, dataset.titles))
+    resamples = resample(artists, titles)
     train_labels = dataset.labels[parts["train"]]
     has_raw = "raw" in dataset.representations
     names, columns = (SHORTCUTS, shortcuts) if has_raw else (SHORTCUTS[-1:], shortcuts[:, -1:])

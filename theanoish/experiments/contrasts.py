@@ -46,7 +46,8 @@ def score_networks(predictions: dict[str, dict[int, Predictions]]) -> tuple[dict
     InputError
         If the predictions are not all of the same clips and tags.
     """
-    resamples = resample(_common_clips(predictions).artists)
+    first = _common_clips(predictions)
+    resamples = resample(first.artists, first.titles)
     pairs = {name: [(p.labels, p.probabilities) for p in seeds.values()] for name, seeds in predictions.items()}
     return {name: score_seeds(seeds, resamples) for name, seeds in pairs.items()}, resamples
 
@@ -100,7 +101,7 @@ def _contrast(finding: Finding, networks: dict[str, Scores], resamples: Resample
         "verdict": _verdict(bounds, None if equal else finding.paper) if finding.in_paper else _direction(bounds),
         "seeds": seeds,
         "clips": len(resamples.weights),
-        "resampled": {"by": "artist" if resamples.by_artist else "clip", "units": resamples.units},
+        "resampled": {"by": resamples.by, "units": resamples.units},
     }
 
 

@@ -38,7 +38,7 @@ class Predictions:
     probabilities : float32 array (clips, tags)
     labels : uint8 array (clips, tags)
     ids : int64 array (clips,)
-    artists : list of str (clips)
+    artists, titles : list of str (clips)
         Empty if unknown.
     tags : list of str
     """
@@ -47,6 +47,7 @@ class Predictions:
     labels: NDArray[np.uint8]
     ids: NDArray[np.int64]
     artists: list[str]
+    titles: list[str]
     tags: list[str]
 
 
@@ -124,7 +125,7 @@ class Evaluation:
             "mean_auc_interval": self.auc_interval.bounds,
             "mean_average_precision": plain(scores.mean_average_precision),
             "mean_average_precision_interval": self.precision_interval.bounds,
-            "resampled": {"by": "artist" if self.resamples.by_artist else "clip", "units": self.resamples.units},
+            "resampled": {"by": self.resamples.by, "units": self.resamples.units},
             "paper_auc": self.paper_auc,
             "artist_filtered_clips": self.by_people.clips if self.by_people else 0,
             "artist_filtered_mean_auc": plain(self.by_people.mean_auc) if self.by_people else None,
@@ -179,9 +180,10 @@ def evaluate(
         dataset.labels[rows][:, [dataset.tags.index(tag) for tag in tags]],
         dataset.ids[rows],
         [dataset.artists[row] for row in rows],
+        [dataset.titles[row] for row in rows],
         tags,
     )
-    resamples = resample(predictions.artists)
+    resamples = resample(predictions.artists, predictions.titles)
     auc, precision = interval_of_checkpoint(predictions.labels, predictions.probabilities, resamples)
     return Evaluation(
         settings=network.settings,
@@ -233,16 +235,16 @@ def read_predictions(path: Path) -> Predictions:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("it is compressed")  # and might take any memory
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("probabilities", "labels", "ids", "artists", "tags")}
-        probabilities, labels, ids, artists, tags = arrays.values()
+            arrays = {name: file[name] for name in ("probabilities", "labels", "ids", "artists", "titles", "tags")}
+        probabilities, labels, ids, artists, titles, tags = arrays.values()
         kinds = [array.dtype.kind for array in arrays.values()]
-        if kinds != ["f", "u", "i", "U", "U"] or probabilities.dtype != np.float32 or labels.dtype != np.uint8:
+        if kinds != ["f", "u", "i", "U", "U", "U"] or probabilities.dtype != np.float32 or labels.dtype != np.uint8:
             raise ValueError("an array is of another type")
         shape = (len(ids), len(tags))
-        if not probabilities.shape == labels.shape == shape or artists.shape != ids.shape:
+        if not probabilities.shape == labels.shape == shape or not artists.shape == titles.shape == ids.shape:
             raise ValueError("the arrays' shapes differ")
         if labels.max(initial=0) > 1 or not np.isfinite(probabilities).all():
             raise ValueError("labels must be 0 or 1, probabilities finite")
     except Exception as error:  # a damaged file raises nearly anything
         raise InputError(f"{path}: no predictions that evaluate.py --predictions wrote ({error})") from error
-    return Predictions(probabilities, labels, ids, artists.tolist(), tags.tolist())
+    return Predictions(probabilities, labels, ids, artists.tolist(), titles.tolist(), tags.tolist())

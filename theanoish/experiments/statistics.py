@@ -1,10 +1,11 @@
 """95 % intervals of mean scores: test clips are resampled, seeds are repeated, and both vary.
 
-**Clips.** The bootstrap of Efron (1979): artists (clips, if there are no artists) are drawn with replacement as often
-as there are, so each resample is a whole number of times that each clip occurs. Clips of one artist resemble each other
-and stay together (cluster bootstrap; Davison and Hinkley 1997, section 3.8). The variance over resamples times K / (K -
-1), K being the number of artists, is the clips' part V. It is the spread that is taken from the resamples, not their
-percentiles: clips that occur several times raise an average precision, so its resamples lie too high.
+**Clips.** The bootstrap of Efron (1979): artists are drawn with replacement as often as there are, so each resample is
+a whole number of times that each clip occurs. Clips of one artist resemble each other and stay together (cluster
+bootstrap; Davison and Hinkley 1997, section 3.8). Where fewer than ten artists are known titles are drawn, such as
+scores or songs, and where these are fewer than ten, clips. The variance over resamples times K / (K - 1), K being the
+number of artists, is the clips' part V. It is the spread that is taken from the resamples, not their percentiles: clips
+that occur several times raise an average precision, so its resamples lie too high.
 
 **Scores of a resample** are exact. With w the times a clip occurs and P, N their sums over a tag's positive and
 negative clips, AUC = sum over pairs of a positive i and a negative j of w_i w_j [i above j, half if equal] / (P N), the
@@ -48,7 +49,7 @@ from theanoish.experiments.artists import people
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-_FEWEST_ARTISTS = 10  # with fewer, the spread between artists is not known
+_FEWEST_UNITS = 10  # with fewer, the spread between them is not known
 _AT_A_TIME = 256  # resamples that fit a processor's cache
 
 
@@ -61,13 +62,14 @@ class Resamples:
     weights : float32 array (clips, resamples)
         Whole numbers.
     units : int
-        Artists or clips that were drawn.
-    by_artist : bool
+        How many were drawn.
+    by : {"artist", "title", "clip"}
+        What was drawn.
     """
 
     weights: NDArray[np.float32]
     units: int
-    by_artist: bool
+    by: str
 
 
 @dataclass(frozen=True)
@@ -90,21 +92,26 @@ class Interval:
         return None if math.isnan(self.low) else [self.low, self.high]
 
 
-def resample(artists: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> Resamples:
-    """Draw artists with replacement, or clips if fewer than ten artists are known.
+def resample(artists: Sequence[str], titles: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> Resamples:
+    """Draw artists with replacement; titles if fewer than ten artists are known, clips if fewer than ten titles are.
 
     Parameters
     ----------
-    artists : sequence of str (clips,)
-        A clip whose artist nobody knows is drawn by itself.
+    artists, titles : sequences of str (clips,)
+        A clip whose artist nobody knows, or that has no title, is drawn by itself.
     """
-    known = {artist: bool(people(artist)) for artist in set(artists)}
-    names = [artist if known[artist] else f"\0{clip}" for clip, artist in enumerate(artists)]
-    by_artist = sum(known.values()) >= _FEWEST_ARTISTS
-    distinct, unit_of_clip = np.unique(names if by_artist else np.arange(len(names)), return_inverse=True)
+    known = {artist for artist in artists if people(artist)}
+    works = [f"{artist}\0{title}" if title else "" for artist, title in zip(artists, titles, strict=True)]
+    if len(known) >= _FEWEST_UNITS:
+        by, names = "artist", [artist if artist in known else "" for artist in artists]
+    elif len(set(works) - {""}) >= _FEWEST_UNITS:
+        by, names = "title", works
+    else:
+        by, names = "clip", [""] * len(artists)
+    distinct, unit_of_clip = np.unique([n or f"\0\0{clip}" for clip, n in enumerate(names)], return_inverse=True)
     units = len(distinct)
     counts = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), resamples)
-    return Resamples(counts.T[unit_of_clip].astype(np.float32), units, by_artist and units < len(names))
+    return Resamples(counts.T[unit_of_clip].astype(np.float32), units, by if units < len(names) else "clip")
 
 
 def tag_aucs(
@@ -228,12 +235,12 @@ def interval(parts: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float6
         One entry per network: 1 for a score, 1 and -1 for a difference. With one seed nothing is known of others,
         and the interval is about this seed.
     units : int
-        Of `Resamples`.
+        Of `Resamples`; below ten there is no interval.
     """
     value = sum(c * float(scores.mean()) for c, scores, _ in parts)
     resampled = np.sum([c * scores.mean(axis=0) for c, _, scores in parts], axis=0)
     defined = np.isfinite(resampled)
-    if units < 2 or defined.sum() < 2 or math.isnan(value):
+    if units < _FEWEST_UNITS or defined.sum() < 2 or math.isnan(value):
         return Interval(value, math.nan, math.nan)
     correction = units / (units - 1)
     variance = float(resampled[defined].var(ddof=1)) * correction
