@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theanoish.tagging.tables import as_dict, as_text
+from theanoish.tagging.tables import as_dict, as_text, parts_as_text
 from theanoish.tagging.taggram import Taggram, clock, tick_seconds
 
 
@@ -27,7 +27,12 @@ def test_strong_is_half_of_the_highest():
     assert SONG.strong(0) == [(0, 8)]  # 0.1, 0.2 and 0.1 of at least 0.1, which is half of 0.2
     assert SONG.strong(1) == [(0, 3), (8, 10)]
     assert taggram(np.full((4, 2), 0.3)).strong(0) == [(0, 10)]
-    assert taggram(np.zeros((4, 2))).strong(0) == [(0, 10)]
+    faint = np.zeros((4, 2))
+    assert taggram(faint).strong(0) == []
+    assert parts_as_text([], 10.0) == "nowhere"
+    faint[1:] = 0.009, 0.012
+    faint[3, 0] = 0.02
+    assert [taggram(faint).strong(column) for column in (0, 1)] == [[(8, 10)], [(3, 10)]]
 
 
 def test_tags_come_by_falling_mean():

@@ -29,6 +29,8 @@ def as_text(taggram: Taggram, top: int) -> str:
 
 def parts_as_text(parts: list[tuple[float, float]], seconds: float) -> str:
     """The longest parts of a song of `seconds`, in the order of time."""
+    if not parts:
+        return "nowhere"
     if parts == [(0.0, seconds)]:
         return "throughout"
     longest = sorted(sorted(parts, key=lambda part: part[0] - part[1])[:LISTED])

@@ -11,6 +11,7 @@ from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES
 from theanoish.tagging.songs import WINDOW_SECONDS, name_of
 
 STRONG = 0.5  # of a tag's highest probability in the song
+FAINT = 0.01  # below, nothing is strong: it would be the strongest of nothing
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ class Taggram:
     def strong(self, column: int) -> list[tuple[float, float]]:
         """Where a tag is strong, in seconds: from, to.
 
-        A tag is strong where its probability is at least half of its highest in this song.
+        A tag is strong where its probability is at least half of its highest in this song, and not below 0.01.
         """
         values = self.probabilities[:, column]
-        is_strong = np.concatenate([[False], values >= STRONG * values.max(), [False]])
+        is_strong = np.concatenate([[False], values >= max(STRONG * values.max(), FAINT), [False]])
         changes = np.flatnonzero(np.diff(is_strong))
         return [(float(a), float(b)) for a, b in self.edges[changes].reshape(-1, 2)]
 
