@@ -73,7 +73,7 @@ class Taggram:
         A tag is strong where its probability is at least half of its highest in this song, and not below 0.01.
         """
         values = self.probabilities[:, column]
-        is_strong = np.concatenate([[False], values >= max(STRONG * values.max(), FAINT), [False]])
+        is_strong = np.concatenate([[False], values >= max(STRONG * float(values.max()), FAINT), [False]])
         changes = np.flatnonzero(np.diff(is_strong))
         return [(float(a), float(b)) for a, b in self.edges[changes].reshape(-1, 2)]
 
