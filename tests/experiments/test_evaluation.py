@@ -172,6 +172,13 @@ def test_json_and_csv(evaluation, tmp_path):
     assert [float(row["auc"]) for row in (rows[0], rows[2])] == evaluation.scores.auc[[0, 2]].tolist()
 
 
+def test_interval_of_the_mean_auc(saved):
+    values = evaluate(saved, None, "train", "jax").as_dict()
+    low, high = values["mean_auc_interval"]
+    assert 0 <= low < values["mean_auc"] < high <= 1
+    assert values["resampled"]["units"] >= 10
+
+
 def test_predictions_that_are_not_finite(saved, tmp_path):
     values = checkpoint.load(saved, checkpoint.CHECKPOINT)
     values["parameters"]["output/bias"][1] = np.nan

@@ -100,7 +100,7 @@ def resample(artists: Sequence[str], titles: Sequence[str], resamples: int = RES
     artists, titles : sequences of str (clips,)
         A clip whose artist nobody knows, or that has no title, is drawn by itself.
     """
-    known = {artist for artist in artists if people(artist)}
+    known = {artist for artist in set(artists) if people(artist)}
     works = [f"{artist}\0{title}" if title else "" for artist, title in zip(artists, titles, strict=True)]
     if len(known) >= _FEWEST_UNITS:
         by, names = "artist", [artist if artist in known else "" for artist in artists]
