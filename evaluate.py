@@ -8,14 +8,10 @@ if __name__ == "__main__":  # before the imports that take seconds
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from tqdm import tqdm
-
-from theanoish.command import escaped, run_script, user_path
+from theanoish.command import escaped, progress, run_script, user_path
 from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
 from theanoish.experiments.baselines import baselines_text, measure_baselines
@@ -42,7 +38,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=user_path, metavar="FILE", help="write all scores as JSON")
     parser.add_argument("--csv", type=user_path, metavar="FILE", help="write the table of tags as CSV")
     parser.add_argument(
-        "--predictions", type=user_path, metavar="FILE", help="write each clip's probabilities and labels as .npz"
+        "--predictions",
+        type=user_path,
+        metavar="FILE",
+        help="write each clip's probabilities and labels as .npz; with --baselines those of the regression",
     )
     return parser.parse_args(arguments)
 
@@ -101,20 +100,6 @@ def number(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
 
 
-@contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars with the time left, one for each thing that is counted; none if standard error is no terminal."""
-    bars: dict[str, tqdm[Any]] = {}
-    with ExitStack() as opened:
-
-        def update(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = opened.enter_context(tqdm(total=total, unit=f" {what}", disable=None, leave=False))
-            bars[what].update(done - bars[what].n)
-
-        yield update
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     for output in filter(None, (args.json, args.csv, args.predictions)):
@@ -134,13 +119,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_baselines(args: argparse.Namespace) -> int:
-    for name in ("data", "csv", "predictions"):
+    for name in ("data", "csv"):
         if getattr(args, name):
-            raise InputError(f"--baselines names its data set and takes only --json beside; leave out --{name}")
+            raise InputError(
+                f"--baselines names its data set and takes only --json and --predictions beside; leave out --{name}"
+            )
     with progress() as update:
-        values = measure_baselines(args.baselines, update)
+        values, regression = measure_baselines(args.baselines, update)
     if args.json:
         write_json(args.json, values)
+    if args.predictions:
+        write_predictions(args.predictions, regression)
     print(baselines_text(values))
     return 0
 

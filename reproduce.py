@@ -10,13 +10,12 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from theanoish.command import escaped, positive, run_script, user_path
+from theanoish.command import escaped, positive, progress, run_script, user_path
 from theanoish.data.dataset import Dataset
-from theanoish.experiments.baselines import measure_baselines, read_baselines
+from theanoish.experiments.baselines import stored_baselines
 from theanoish.experiments.cells import Job, Sweep, check
 from theanoish.experiments.cluster import Cluster, connect
 from theanoish.experiments.cost import cost
@@ -26,7 +25,6 @@ from theanoish.experiments.paper import FIGURE_1, FIGURE_4, FIGURES_2_AND_3, TAB
 from theanoish.experiments.sweep import Event, run_cells
 from theanoish.experiments.tables import collect, comparison, markdown, read_cells, write_tables
 from theanoish.experiments.workers import Machine, places_here
-from theanoish.files import write_json
 from theanoish.interrupt import StopRequest
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES
@@ -100,16 +98,6 @@ def as_line(event: Event) -> str:
     return f"{job.name}: {texts[event.state]}" if event.state in texts else ""
 
 
-def baselines(sweep: Sweep) -> dict[str, Any]:
-    """What the data set gives away without a network; measured once."""
-    file = sweep.runs / "baselines.json"
-    if values := read_baselines(file, sweep.data.name):
-        return values
-    print("measuring what the data set gives away without a network", file=sys.stderr)
-    write_json(file, values := measure_baselines(sweep.data))
-    return values
-
-
 def draw(sweep: Sweep, tags: int) -> None:
     """Draw Fig. 1, and in the folders of their cells Figs. 2 to 4, and print the numbers behind them."""
     draw_architectures(sweep.runs / "figures", list(FIGURE_1), tags)
@@ -135,7 +123,9 @@ def main(arguments: list[str] | None = None) -> int:
     failed, stopped = run(left, args) if left else ({}, False)
     names = {job.settings.name for job in jobs}
     tables = [t for t in args.table if names & {cell.settings.name for cell in TABLES[t]}]
-    results = collect(sweep, tables, None if stopped else baselines(sweep))
+    with progress() as update:
+        baselines = None if stopped else stored_baselines(sweep.runs, dataset, update)
+    results = collect(sweep, tables, baselines)
     write_tables(sweep.runs, results)
     print(markdown(results))
     if others:

@@ -10,8 +10,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -92,6 +92,22 @@ def user_path(text: str) -> Path:
 def escaped(text: str) -> str:
     """Text from a file on one line, its control characters as escapes, which a terminal would obey."""
     return text.translate(_ESCAPES)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars with the time left, one for each thing that is counted; none if standard error is no terminal."""
+    from tqdm import tqdm  # which a script must not wait for before it can be interrupted
+
+    bars: dict[str, tqdm[Any]] = {}
+    with ExitStack() as opened:
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = opened.enter_context(tqdm(total=total, unit=f" {what}", disable=None, leave=False))
+            bars[what].update(done - bars[what].n)
+
+        yield update
 
 
 def _message(error: BaseException) -> str | None:

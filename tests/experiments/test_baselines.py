@@ -1,13 +1,19 @@
 """Baselines on clips whose labels are made from one feature each, so that it is known what must find them."""
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines, read_baselines
+from theanoish.experiments import baselines
+from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines, stored_baselines
+from theanoish.experiments.evaluation import write_predictions
+from theanoish.experiments.paper import REGRESSION
 
 TAGS = ["offset", "strong", "long", "high", "coin", "loud"]
 CLIPS, SPLITS = 160, ["train"] * 80 + ["validation"] * 30 + ["test"] * 50
@@ -46,8 +52,9 @@ def write_data(path, representations=("raw",)):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     steps = []
-    values = measure_baselines(write_data(tmp_path_factory.mktemp("data") / "d.h5"), lambda *step: steps.append(step))
-    return values, steps
+    path = write_data(tmp_path_factory.mktemp("data") / "d.h5")
+    values, regression = measure_baselines(path, lambda *step: steps.append(step))
+    return values, steps, regression, path
 
 
 def test_each_feature_predicts_what_it_causes_and_nothing_else(found):
@@ -85,7 +92,7 @@ def test_warnings_name_what_is_not_about_loudness(found):
 
 
 def test_report_and_json(found):
-    values, steps = found
+    values, steps, _, _ = found
     assert json.loads(json.dumps(values)) == values
     assert values["clips"] == {"train": 80, "validation": 30, "test": 50}
     text = baselines_text(values)
@@ -96,7 +103,7 @@ def test_report_and_json(found):
 
 
 def test_a_file_with_spectrograms_only(tmp_path):
-    values = measure_baselines(write_data(tmp_path / "d.h5", ["mel_1024_1024"]))
+    values, _ = measure_baselines(write_data(tmp_path / "d.h5", ["mel_1024_1024"]))
     assert [row["name"] for row in values["baselines"]] == [
         "length",
         "log-mel statistics",
@@ -116,12 +123,50 @@ def test_data_that_cannot_be_used(tmp_path):
         measure_baselines(path)
 
 
+def test_the_regressions_predictions_are_those_that_were_scored(found):
+    values, _, regression, path = found
+    test = np.arange(110, 160)
+    assert np.array_equal(regression.ids, test)
+    assert np.array_equal(regression.labels, Dataset(path).labels[test])
+    (row,) = [row for row in values["baselines"] if row["name"] == REGRESSION]
+    assert roc_auc_score(regression.labels, regression.probabilities, average="macro") == pytest.approx(row["mean_auc"])
+
+
+@pytest.fixture
+def measured(monkeypatch, found):
+    """How often baselines were measured anew."""
+    calls = []
+
+    def measure(path, report):
+        calls.append(path)
+        return found[0], found[2]
+
+    monkeypatch.setattr(baselines, "measure_baselines", measure)
+    return calls
+
+
 @pytest.mark.parametrize(
     "damaged",
     [{}, {"data": "other.h5"}, {"warnings": [1]}, {"baselines": [{"name": "x"}]}, {"baselines": 3}, {"clips": []}],
 )
-def test_stored_baselines_are_taken_up_unless_damaged(tmp_path, damaged):
-    row = {"name": "length", "mean_auc": 0.5, "mean_auc_interval": [0.4, 0.6]}
-    values = {"data": "d.h5", "clips": {"train": 3}, "baselines": [row], "warnings": ["few"]}
+def test_stored_baselines_are_taken_up_unless_damaged(tmp_path, found, measured, damaged):
+    values, _, regression, path = found
+    write_predictions(tmp_path / "regression.npz", regression)
     (tmp_path / "baselines.json").write_text(json.dumps(values | damaged))
-    assert read_baselines(tmp_path / "baselines.json", "d.h5") == (None if damaged else values)
+    kept, predictions = stored_baselines(tmp_path, Dataset(path))
+    assert kept == values
+    assert np.array_equal(predictions.probabilities, regression.probabilities)
+    assert len(measured) == bool(damaged)
+    assert stored_baselines(tmp_path, Dataset(path))[0] == values
+    assert len(measured) == bool(damaged)  # what was measured anew is kept
+
+
+@pytest.mark.parametrize(
+    "change", [{"ids": np.arange(50)}, {"tags": ["x"] * 6}, {"labels": np.zeros((50, 6), np.uint8)}]
+)
+def test_baselines_of_other_clips_are_measured_again(tmp_path, found, measured, change):
+    values, _, regression, path = found
+    write_predictions(tmp_path / "regression.npz", replace(regression, **change))
+    (tmp_path / "baselines.json").write_text(json.dumps(values))
+    assert stored_baselines(tmp_path, Dataset(path))[1] is regression
+    assert measured == [path]

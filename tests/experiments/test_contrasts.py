@@ -8,6 +8,7 @@ import pytest
 from theanoish.errors import InputError
 from theanoish.experiments.contrasts import _verdict, contrasts_markdown, find_contrasts, score_networks
 from theanoish.experiments.evaluation import Predictions
+from theanoish.experiments.paper import REGRESSION
 from theanoish.experiments.statistics import interval_of_checkpoint, resample
 from theanoish.training.metrics import score_tags
 
@@ -99,6 +100,15 @@ def test_one_seed_resolves_nothing(predictions):
     rows = contrasts_of(one)
     assert {(row["verdict"], row["interval"]) for row in rows} == {("not resolved", None)}
     assert "| - |" in contrasts_markdown(rows)
+
+
+def test_a_network_is_compared_with_the_regression_which_has_no_seeds(predictions):
+    compared = {"mel_256_256": predictions["mel_256_256"], REGRESSION: {0: predict(1.0)}}
+    (row,) = contrasts_of(compared)
+    assert (row["finding"], row["verdict"]) == ("spectrograms, 256/256 - logistic regression", "higher")
+    assert row["seeds"] == 3
+    (row,) = contrasts_of(compared | {"mel_256_256": {1: predict(1.8)}})
+    assert row["interval"] is None  # of other seeds of the network nothing is known
 
 
 @pytest.mark.parametrize(

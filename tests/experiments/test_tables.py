@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from stand_ins import write_scores
 from theanoish.errors import InputError
@@ -69,9 +70,14 @@ def test_the_largest_share_of_silent_units_is_told(sweep):
 
 def test_baselines_have_a_table_of_their_own(sweep):
     rows = [{"name": "log-mel statistics", "mean_auc": 0.7, "mean_auc_interval": [0.68, 0.72]}]
-    text = markdown(collect(sweep, ["1"], {"baselines": rows, "warnings": ["so loud"]}))
+    regression = sweep.plan(["1"], ["mel_256_256"])[0].predictions
+    text = markdown(collect(sweep, ["1"], ({"baselines": rows, "warnings": ["so loud"]}, regression)))
     assert ["log-mel statistics", "0.7000 ± 0.0200"] in entries(text)
     assert "so loud" in text
+    (difference,) = [line for line in entries(text) if line[:1] == ["raw audio, 256/256 - logistic regression"]]
+    raw = [job.predictions for job in sweep.plan(["1"], ["raw_256_256"])]
+    ours, theirs = (np.mean([roc_auc_score(p.labels, p.probabilities) for p in found]) for found in (raw, [regression]))
+    assert difference[1] == f"{ours - theirs:+.4f}"
 
 
 def test_another_sweeps_tables_are_compared(sweep, tmp_path):

@@ -276,8 +276,11 @@ def test_evaluate_writes_before_it_prints_and_printing_never_fails(finished, env
 
 
 def test_baselines(data, environment, tmp_path):
-    ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, "--json", "b.json")
+    ended = run_script(
+        environment, tmp_path, "evaluate.py", "--baselines", data, "--json", "b.json", "--predictions", "b.npz"
+    )
     assert ended.returncode == 0, ended.stderr
+    assert read_predictions(tmp_path / "b.npz").tags
     values = json.loads((tmp_path / "b.json").read_text())
     assert f"{values['baselines'][1]['mean_auc']:.4f}" in ended.stdout
     ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, "--csv", "b.csv")

@@ -19,9 +19,10 @@ from sklearn.preprocessing import StandardScaler
 from theanoish.data.dataset import Dataset, Windows
 from theanoish.data.mel import log_mel
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import plain
+from theanoish.experiments.evaluation import Predictions, plain, read_predictions, write_predictions
+from theanoish.experiments.paper import REGRESSION
 from theanoish.experiments.statistics import Resamples, interval_of_checkpoint, resample, tag_aucs
-from theanoish.files import read_json
+from theanoish.files import read_json, write_json
 from theanoish.representation import LENGTHS_AND_STRIDES, MEL_CHANNELS, Representation
 from theanoish.settings import Settings
 from theanoish.training.metrics import score_tags
@@ -36,7 +37,7 @@ _NOTABLE_AUC, _NOTABLE_DEVIATIONS = 0.6, 3.0
 Report = Callable[[str, int, int], None]
 
 
-def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str, Any]:
+def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dict[str, Any], Predictions]:
     """Fit all baselines on the training split of a data set and score them on its test split.
 
     Parameters
@@ -48,9 +49,11 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
 
     Returns
     -------
-    dict
+    values : dict
         Plain values: "data", "clips" per split, "baselines" (each with "name", "mean_auc", "mean_auc_interval",
         "mean_average_precision", "tags") and "warnings".
+    regression : Predictions
+        Of logistic regression on log-mel statistics, for the test clips.
 
     Raises
     ------
@@ -68,10 +71,11 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
     names, columns = (SHORTCUTS, shortcuts) if has_raw else (SHORTCUTS[-1:], shortcuts[:, -1:])
     rows: list[dict[str, Any]] = []
 
-    def add(name: str, values: NDArray[np.float64], strength: float, labels: NDArray[np.uint8]) -> None:
+    def add(name: str, values: NDArray[np.float64], strength: float, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
         predicted = _predict(values[parts["train"]], labels, values[parts["test"]], strength)
         rows.append(_scored(name, dataset, parts["test"], predicted, resamples))
         report("baselines", len(rows), len(names) + has_raw + 2)
+        return predicted
 
     warnings = [] if has_raw else ["the file has no raw samples: mean, RMS and peak were not looked at"]
     squares = StandardScaler().fit(columns[parts["train"]]).transform(columns) ** 2  # so that a middle may be preferred
@@ -81,15 +85,17 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> dict[str,
     if has_raw:
         add("these four together", np.hstack([columns, squares]), _PLAIN_STRENGTH, train_labels)
     strength = _best_strength(bands, dataset, parts)
-    add("log-mel statistics", bands, strength, train_labels)
+    predicted = add(REGRESSION, bands, strength, train_labels)
     shuffled = np.random.default_rng(0).permutation(train_labels)
-    add("log-mel statistics, training labels shuffled", bands, strength, shuffled)
-    return {
+    add(f"{REGRESSION}, training labels shuffled", bands, strength, shuffled)
+    values = {
         "data": path.name,
         "clips": {split: len(chosen) for split, chosen in parts.items()},
         "baselines": rows,
         "warnings": warnings,
     }
+    test = parts["test"]
+    return values, Predictions(predicted, dataset.labels[test], dataset.ids[test], artists, titles, dataset.tags)
 
 
 def _features_of(dataset: Dataset, report: Report) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -134,13 +140,13 @@ def _loudness_of(samples: NDArray[np.int16]) -> tuple[float, float, float]:
 def _predict(
     train: NDArray[np.float64], labels: NDArray[np.uint8], test: NDArray[np.float64], strength: float
 ) -> NDArray[np.float32]:
-    """Log-odds (test clips, tags) by logistic regression on standardised features; 0 for tags with one class."""
+    """Probabilities (test clips, tags) by logistic regression on standardised features; 0 for tags with one class."""
     scaler = StandardScaler().fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
     predicted = np.zeros((len(test), labels.shape[1]), np.float32)
     for tag in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
         model = LogisticRegression(C=strength, solver="newton-cholesky").fit(train, labels[:, tag])
-        predicted[:, tag] = model.decision_function(test)
+        predicted[:, tag] = model.predict_proba(test)[:, 1]
     return predicted
 
 
@@ -204,11 +210,30 @@ def baselines_text(values: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"warning: {warning}" for warning in values["warnings"])])
 
 
-def read_baselines(path: Path, data: str) -> dict[str, Any] | None:
-    """What `measure_baselines` found earlier, if the file is of the data set named `data` and not damaged."""
+def stored_baselines(
+    folder: Path, dataset: Dataset, report: Report = lambda *_: None
+) -> tuple[dict[str, Any], Predictions]:
+    """What `measure_baselines` finds, kept in a folder; measured again if that is missing, damaged, or of other clips.
+
+    Parameters
+    ----------
+    folder : Path
+        Of ``baselines.json`` and ``regression.npz``.
+    dataset : Dataset
+    report : callable, optional
+        Of `measure_baselines`.
+    """
     try:
-        values: dict[str, Any] = read_json(path)
+        values: dict[str, Any] = read_json(folder / "baselines.json")
         "".join([baselines_text(values), *(row["name"] for row in values["baselines"]), *values["warnings"]])
-        return values if values["data"] == data else None
+        kept, test = read_predictions(folder / "regression.npz"), dataset.rows("test")
+        same = values["data"] == dataset.path.name and kept.tags == dataset.tags
+        same = same and np.array_equal(kept.ids, dataset.ids[test])
+        if same and np.array_equal(kept.labels, dataset.labels[test]):
+            return values, kept
     except (InputError, TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError):
-        return None
+        pass
+    values, regression = measure_baselines(dataset.path, report)
+    write_predictions(folder / "regression.npz", regression)
+    write_json(folder / "baselines.json", values)
+    return values, regression

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from theanoish.errors import InputError
 from theanoish.experiments.evaluation import Predictions
-from theanoish.experiments.paper import FINDINGS, Finding
+from theanoish.experiments.paper import FINDINGS, REGRESSION, Finding
 from theanoish.experiments.statistics import Resamples, interval, resample, score_seeds
 
 SMALLEST_DIFFERENCE = 0.0086
@@ -39,7 +39,8 @@ def score_networks(predictions: dict[str, dict[int, Predictions]]) -> tuple[dict
     Parameters
     ----------
     predictions : dict
-        From a network's name (`Settings.name`) to its seeds, one or more, and from a seed to its predictions.
+        From a network's name (`Settings.name`) to its seeds, one or more, and from a seed to its predictions. The
+        regression that networks must beat may be among them, as `theanoish.experiments.paper.REGRESSION`.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def _contrast(finding: Finding, networks: dict[str, Scores], resamples: Resample
         coefficients[first] += 1
         coefficients[second] -= 1
     parts = [(c / len(finding.pairs), *networks[name]) for name, c in coefficients.items()]
-    seeds = min(len(scores) for _, scores, _ in parts)
+    seeds = min(len(networks[name][0]) for name in coefficients if name != REGRESSION)  # which has no need of any
     found = interval(parts, resamples.units)
     equal = finding.paper is None or round(abs(finding.paper), 4) < SMALLEST_DIFFERENCE
     bounds = found.bounds if seeds > 1 else None
@@ -101,7 +102,7 @@ def _contrast(finding: Finding, networks: dict[str, Scores], resamples: Resample
         "verdict": _verdict(bounds, None if equal else finding.paper) if finding.in_paper else _direction(bounds),
         "seeds": seeds,
         "clips": len(resamples.weights),
-        "resampled": {"by": resamples.by, "units": resamples.units},
+        "resampled": resamples.drawn,
     }
 
 

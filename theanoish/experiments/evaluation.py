@@ -125,7 +125,7 @@ class Evaluation:
             "mean_auc_interval": self.auc_interval.bounds,
             "mean_average_precision": plain(scores.mean_average_precision),
             "mean_average_precision_interval": self.precision_interval.bounds,
-            "resampled": {"by": self.resamples.by, "units": self.resamples.units},
+            "resampled": self.resamples.drawn,
             "paper_auc": self.paper_auc,
             "artist_filtered_clips": self.by_people.clips if self.by_people else 0,
             "artist_filtered_mean_auc": plain(self.by_people.mean_auc) if self.by_people else None,

@@ -35,7 +35,8 @@ class Finding:
     name : str
         What is subtracted from what.
     pairs : tuple of (str, str)
-        Names of networks (`Settings.name`): the first one's AUC minus the second one's; the mean over several pairs.
+        Names of networks (`Settings.name`), or `REGRESSION`: the first one's AUC minus the second one's; the mean over
+        several pairs.
     paper : float or None
         The difference in the paper's tables; None if it gives no number.
     in_paper : bool
@@ -120,6 +121,7 @@ TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "dropout": DROPOUT, "future"
 _PAPER_AUCS = {cell.settings.name: cell.auc for cells in TABLES.values() for cell in cells}
 
 
+REGRESSION = "log-mel statistics"  # no network, but what networks must beat: a row of the baselines
 MAGNATAGATUNE_TAGS = {
     "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
     "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
@@ -190,6 +192,8 @@ _STEPS = (
 )
 FINDINGS = (
     *_IN_PAPER,
+    Finding("spectrograms, 256/256 - logistic regression", (("mel_256_256", REGRESSION),), None, in_paper=False),
+    Finding("raw audio, 256/256 - logistic regression", (("raw_256_256", REGRESSION),), None, in_paper=False),
     *(Finding(name, ((_of[first], _of[second]),), None, in_paper=False) for name, first, second in _STEPS),
     *(
         Finding(f"{row} - {other}", ((_of[row], _of[other]),), None, in_paper=False)

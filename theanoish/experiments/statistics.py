@@ -39,6 +39,7 @@ interval as a little too narrow if artists are few.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -70,6 +71,11 @@ class Resamples:
     weights: NDArray[np.float32]
     units: int
     by: str
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What was drawn and how many of it, as plain values."""
+        return {"by": self.by, "units": self.units}
 
 
 @dataclass(frozen=True)

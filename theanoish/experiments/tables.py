@@ -11,7 +11,7 @@ from theanoish.experiments.cells import Sweep
 from theanoish.experiments.contrasts import contrasts_markdown, find_contrasts, score_networks
 from theanoish.experiments.cost import cost
 from theanoish.experiments.evaluation import Predictions
-from theanoish.experiments.paper import TABLES, Cell
+from theanoish.experiments.paper import REGRESSION, TABLES, Cell
 from theanoish.experiments.statistics import interval
 from theanoish.files import read_json, write_json, write_text
 from theanoish.settings import Settings
@@ -57,7 +57,9 @@ LAYOUTS = {
 _OPEN = ("learning_rate", "minibatch", "momentum", "validation_interval", "windows")
 
 
-def collect(sweep: Sweep, tables: list[str], baselines: dict[str, Any] | None = None) -> dict[str, Any]:
+def collect(
+    sweep: Sweep, tables: list[str], baselines: tuple[dict[str, Any], Predictions] | None = None
+) -> dict[str, Any]:
     """All results of a sweep's finished cells as plain values, for JSON and `markdown`.
 
     Parameters
@@ -65,12 +67,13 @@ def collect(sweep: Sweep, tables: list[str], baselines: dict[str, Any] | None = 
     sweep : Sweep
     tables : list of str
         Names of tables in `theanoish.experiments.paper.TABLES`.
-    baselines : dict, optional
+    baselines : (dict, Predictions), optional
         Of the data set, by `theanoish.experiments.baselines.measure_baselines`.
     """
+    values, regression = baselines or (None, None)
     networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
     predictions = {name: _predictions(sweep, settings) for name, settings in networks.items()}
-    intervals, contrasts = _compared({name: by_seed for name, by_seed in predictions.items() if by_seed})
+    intervals, contrasts = _compared({name: by_seed for name, by_seed in predictions.items() if by_seed}, regression)
     settings = sweep.settings(Settings()).as_dict()
     return {
         "data": sweep.data.name,
@@ -79,7 +82,7 @@ def collect(sweep: Sweep, tables: list[str], baselines: dict[str, Any] | None = 
         "settings": {name: settings[name] for name in _OPEN},
         "tables": {t: [_collect_cell(sweep, cell, predictions, intervals) for cell in TABLES[t]] for t in tables},
         "contrasts": contrasts,
-        "baselines": baselines,
+        "baselines": values,
     }
 
 
@@ -90,11 +93,13 @@ def _predictions(sweep: Sweep, network: Settings) -> dict[int, Predictions]:
 
 
 def _compared(
-    predictions: dict[str, dict[int, Predictions]],
+    predictions: dict[str, dict[int, Predictions]], regression: Predictions | None
 ) -> tuple[dict[str, list[float] | None], list[dict[str, Any]]]:
     """The 95 % interval of each network's mean AUC over seeds and test clips, and the contrasts of all of them."""
     if not predictions:
         return {}, []
+    if regression:
+        predictions = predictions | {REGRESSION: {0: regression}}
     networks, resamples = score_networks(predictions)
     intervals = {name: interval([(1.0, *scores)], resamples.units).bounds for name, scores in networks.items()}
     return intervals, find_contrasts(networks, resamples)
