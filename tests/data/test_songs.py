@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from theanoish.data.annotations import Annotations
 from theanoish.data.build import BuildSettings, build
 from theanoish.data.dataset import Dataset
-from theanoish.data.songs import draw_split, read_songs
+from theanoish.data.songs import draw_split, read_songs, too_small
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.representation import RAW
@@ -120,6 +121,17 @@ def write_audio(path, samples, rate):
         frame = av.AudioFrame.from_ndarray(np.float32(samples)[None], "fltp", "mono")
         frame.sample_rate = rate
         container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+@pytest.mark.parametrize(
+    ("tag_of", "cannot"), [((0, 0, 1, 1, 0, 1), ["validation"]), ((0, 1, 0, 1, 1, 1), ["test"]), ((0, 1) * 3, [])]
+)
+def test_a_split_in_which_no_tag_can_be_scored_is_told_before_hours_of_training(tag_of, cannot):
+    labels, splits = np.array(tag_of, np.uint8)[:, None], np.repeat(["train", "validation", "test"], 2)
+    names = [str(i) for i in range(6)]
+    table = Annotations(Path(), np.arange(6), names, names, names, names, splits, ["high"], labels)
+    warnings = [each for each in too_small(table, np.arange(6)) if "with and without" in each]
+    assert [each.split("'")[1] for each in warnings] == cannot
 
 
 def test_forty_songs_in_six_formats_become_a_data_set(tmp_path):

@@ -143,6 +143,9 @@ def too_small(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
             named = [f"{annotations.tags[i]} ({positives[i]} of {len(chosen)})" for i in rare]
             purpose = "train" if split == "train" else "score"
             warnings.append(f"warning: {len(rare)} tags have too few songs to {purpose} in '{split}'{_first(named)}")
+        if split != "train" and not ((positives > 0) & (positives < len(chosen))).any():
+            needs = "training needs" if split == "validation" else "testing needs"
+            warnings.append(f"warning: no tag has songs with and without it in '{split}', as {needs}")
     return warnings
 
 
