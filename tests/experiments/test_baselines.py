@@ -12,7 +12,7 @@ from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments import baselines
 from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines, stored_baselines
-from theanoish.experiments.evaluation import write_predictions
+from theanoish.experiments.evaluation import read_predictions, write_predictions
 from theanoish.experiments.paper import REGRESSION
 
 TAGS = ["offset", "strong", "long", "high", "coin", "loud"]
@@ -170,3 +170,14 @@ def test_baselines_of_other_clips_are_measured_again(tmp_path, found, measured, 
     (tmp_path / "baselines.json").write_text(json.dumps(values))
     assert stored_baselines(tmp_path, Dataset(path))[1] is regression
     assert measured == [path]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"])
+def test_a_damaged_regression_is_measured_again(tmp_path, found, measured, content):
+    values, _, regression, path = found
+    (tmp_path / "baselines.json").write_text(json.dumps(values))
+    if content is not None:
+        (tmp_path / "regression.npz").write_bytes(content)
+    assert stored_baselines(tmp_path, Dataset(path))[1] is regression
+    assert measured == [path]
+    assert read_predictions(tmp_path / "regression.npz").tags == regression.tags
