@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     failed, stopped = run(left, args) if left else ({}, False)
     names = {job.settings.name for job in jobs}
     tables = [t for t in args.table if names & {cell.settings.name for cell in TABLES[t]}]
-    with progress() as update:
+    with progress("measuring what the data set gives away without a network") as update:
         baselines = None if stopped else stored_baselines(sweep.runs, dataset, update)
     results = collect(sweep, tables, baselines)
     write_tables(sweep.runs, results)

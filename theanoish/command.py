@@ -95,14 +95,22 @@ def escaped(text: str) -> str:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars with the time left, one for each thing that is counted; none if standard error is no terminal."""
+def progress(title: str = "") -> Iterator[Callable[[str, int, int], None]]:
+    """Bars with the time left, one for each thing that is counted; none if standard error is no terminal.
+
+    Parameters
+    ----------
+    title : str
+        Printed, on a terminal or not, once there is something to count.
+    """
     from tqdm import tqdm  # which a script must not wait for before it can be interrupted
 
     bars: dict[str, tqdm[Any]] = {}
     with ExitStack() as opened:
 
         def update(what: str, done: int, total: int) -> None:
+            if title and not bars:
+                print(title, file=sys.stderr)
             if what not in bars:
                 bars[what] = opened.enter_context(tqdm(total=total, unit=f" {what}", disable=None, leave=False))
             bars[what].update(done - bars[what].n)

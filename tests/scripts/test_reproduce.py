@@ -59,6 +59,7 @@ def test_a_killed_cell_ends_as_an_undisturbed_run(data, tmp_path, monkeypatch, c
     output, messages = capsys.readouterr()
     assert "mel_1024_1024, seed 1: its process died (exit status -9); the cell is taken up again" in messages
     assert "1 cells, 0 of them finished earlier" in output
+    assert messages.count("measuring what the data set gives away") == 1
     assert (tmp_path / "runs" / "figures" / "figure1.pdf").exists()
     auc = job.scores["mean_auc"]
     for text in (output, (tmp_path / "runs" / "tables.md").read_text()):
@@ -80,7 +81,9 @@ def test_a_killed_cell_ends_as_an_undisturbed_run(data, tmp_path, monkeypatch, c
     assert "log-mel statistics" in output
     before = (job.folder / "checkpoint.pkl").stat().st_mtime_ns
     assert reproduce.main(arguments) == 0
-    assert "1 cells, 1 of them finished earlier" in capsys.readouterr().out
+    output, messages = capsys.readouterr()
+    assert "1 cells, 1 of them finished earlier" in output
+    assert "measuring" not in messages  # what was measured is kept
     assert (job.folder / "checkpoint.pkl").stat().st_mtime_ns == before
 
 

@@ -227,9 +227,8 @@ def stored_baselines(
         values: dict[str, Any] = read_json(folder / "baselines.json")
         "".join([baselines_text(values), *(row["name"] for row in values["baselines"]), *values["warnings"]])
         kept, test = read_predictions(folder / "regression.npz"), dataset.rows("test")
-        same = values["data"] == dataset.path.name and kept.tags == dataset.tags
-        same = same and np.array_equal(kept.ids, dataset.ids[test])
-        if same and np.array_equal(kept.labels, dataset.labels[test]):
+        same = kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags)
+        if same and values["data"] == dataset.path.name:
             return values, kept
     except (InputError, TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError):
         pass

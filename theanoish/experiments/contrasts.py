@@ -75,8 +75,7 @@ def _common_clips(predictions: dict[str, dict[int, Predictions]]) -> Predictions
     first = next(iter(next(iter(predictions.values())).values()))
     for name, seeds in predictions.items():
         for seed, other in seeds.items():
-            same = other.tags == first.tags and np.array_equal(other.ids, first.ids)
-            if not same or not np.array_equal(other.labels, first.labels):
+            if not first.is_of(other.ids, other.labels, other.tags):
                 raise InputError(
                     f"{name}, seed {seed}: its predictions are of other clips or tags than the first network's"
                 )

@@ -50,6 +50,10 @@ class Predictions:
     titles: list[str]
     tags: list[str]
 
+    def is_of(self, ids: NDArray[np.int64], labels: NDArray[np.uint8], tags: list[str]) -> bool:
+        """Whether these are the clips, labels and tags that it predicts."""
+        return self.tags == tags and np.array_equal(self.ids, ids) and np.array_equal(self.labels, labels)
+
 
 @dataclass(frozen=True)
 class Evaluation:
