@@ -71,6 +71,8 @@ def report(evaluation: Evaluation) -> str:
         f"split {values['split']} ({values['clips_kept']} clips kept)"
     )
     lines += artist_lines(values)
+    if silent := ", ".join(f"{share:.0%} of {layer}" for layer, share in values["silent"].items() if share):
+        lines.append(f"units that are silent for all of them: {silent}")
     if values["paper_auc"] is not None:
         lines.append(f"the paper's mean test AUC for these settings, on MagnaTagATune: {values['paper_auc']:.4f}")
     return "\n".join(lines)

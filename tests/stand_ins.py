@@ -56,7 +56,7 @@ def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30) 
     The predictions have about that AUC, in two tags of which one is in turn, by artists with two clips each.
     """
     values = {"settings": job.settings.as_dict(), "update": 7, "clips": clips, "clips_kept": "all", "mean_auc": auc}
-    values |= {"artist_filtered_mean_auc": None, "mean_average_precision": 0.1}
+    values |= {"artist_filtered_mean_auc": None, "mean_average_precision": 0.1, "silent": {"hidden": 0.25}}
     beginning.with_name(f"{beginning.name}.json").write_text(json.dumps(values))
     generator = np.random.default_rng(job.settings.seed)
     labels = (np.arange(2 * clips).reshape(clips, 2) % 3 == 0).astype(np.uint8)

@@ -1,5 +1,4 @@
 import json
-import math
 import shlex
 import sys
 from dataclasses import replace
@@ -133,6 +132,10 @@ def test_check_refuses_run_folders_of_other_runs(data, tmp_path, change, words):
         lambda text: text.replace(b'"mean_auc": 0.5', b'"mean_auc": NaN'),
         lambda text: text.replace(b'"update": 7', b'"update": "7"'),
         lambda text: text.replace(b'"clips"', b'"clops"'),
+        lambda text: text.replace(b'"silent"', b'"silence"'),
+        lambda text: text.replace(b'{"hidden": 0.25}', b'["hidden"]'),
+        lambda text: text.replace(b'{"hidden": 0.25}', b'{"hidden": "many"}'),
+        lambda text: text.replace(b'{"hidden": 0.25}', b'{"hidden": NaN}'),
         lambda text: text.replace(b'"frontend": "mel"', b'"frontend": "raw"'),
         lambda text: b"[1, 2]",
         lambda text: b"[" * 100_000,
@@ -175,16 +178,3 @@ def test_updates_done_are_those_of_the_last_validation(tmp_path):
     assert job.updates_done == 99_999
     (job.folder / "log.jsonl").write_text("")
     assert job.updates_done == 0
-
-
-def test_silent_units_are_those_at_the_update_that_is_tested(tmp_path):
-    job = Job(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
-    assert job.silent_units(250) == {}
-    job.folder.mkdir()
-    log = [{"update": 250, "silent": {"hidden": 0.5}}, {"update": 500, "silent": {"hidden": 0.75}}, {"update": 750}]
-    (job.folder / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
-    assert job.silent_units(500) == {"hidden": 0.75}
-    assert job.silent_units(750) == {}
-    for damaged in (["hidden"], {"hidden": "many"}, {"hidden": math.nan}):
-        (job.folder / "log.jsonl").write_text(json.dumps({"update": 250, "silent": damaged}) + "\n")
-        assert job.silent_units(250) == {}

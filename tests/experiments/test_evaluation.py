@@ -164,6 +164,7 @@ def test_json_and_csv(evaluation, tmp_path):
     assert values["mean_auc_interval"] is None  # of six clips nothing can be said
     assert values["resampled"] == {"by": "clip", "units": 6}  # of two artists only
     assert (values["clips"], values["clips_kept"], values["update"]) == (6, "tagged", 1234)
+    assert values["silent"].keys() == {"convolution1", "convolution2", "hidden"}
     assert values["tags"][1] == {"tag": "high", "auc": None, "average_precision": None, "positives": 0}
     write_csv(tmp_path / "e.csv", evaluation)
     rows = list(csv.DictReader((tmp_path / "e.csv").open()))

@@ -43,7 +43,7 @@ def test_clips_are_means_over_their_windows(dataset):
     assert windows.consecutive.sum() > WINDOWS_A_CALL  # more than one call, the last one not full
     assert len(set(windows.consecutive)) > 1
     reports = []
-    predicted = Predictor(network, "jax").predict_clips(windows, lambda *report: reports.append(report))
+    predicted = Predictor(network, "jax").predict_clips(windows, lambda *report: reports.append(report)).probabilities
     total = windows.consecutive.sum()
     assert reports == [
         (min(done, total), total) for done in range(WINDOWS_A_CALL, total + WINDOWS_A_CALL, WINDOWS_A_CALL)
@@ -58,13 +58,13 @@ def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
     settings = small_settings()
     network = network_of(settings)
     windows = dataset.windows(settings, np.arange(24))
-    expected = Predictor(network, "jax").predict_clips(windows)
+    expected = Predictor(network, "jax").predict_clips(windows).probabilities
     monkeypatch.setattr("theanoish.training.prediction.free_device_memory", lambda backend: 1000)
     monkeypatch.setattr("theanoish.training.prediction.WINDOWS_A_CALL_ON_ACCELERATOR", 7)
     predictor = Predictor(network, "jax")
-    predict, batches = predictor.predict_windows, []
-    monkeypatch.setattr(predictor, "predict_windows", lambda batch: batches.append(batch) or predict(batch))
-    np.testing.assert_allclose(predictor.predict_clips(windows), expected, rtol=1e-5)
+    compute, batches = predictor._compute, []
+    monkeypatch.setattr(predictor, "_compute", lambda batch: batches.append(batch) or compute(batch))
+    np.testing.assert_allclose(predictor.predict_clips(windows).probabilities, expected, rtol=1e-5)
     assert len(batches) > 3
     assert all(isinstance(batch, jax.Array) and len(batch) == 7 for batch in batches)
 
@@ -74,8 +74,51 @@ def test_raw_clips_and_new_parameters(dataset):
     network = network_of(settings)
     predictor = Predictor(network, "jax")
     windows = dataset.windows(settings, np.array([2, 21]))
-    before = predictor.predict_clips(windows)
+    before = predictor.predict_clips(windows).probabilities
     network.set_values(network_of(Settings(length=1024, stride=1024, seed=9)).values())
-    after = predictor.predict_clips(windows)  # with the parameters of now, not of the compilation
+    after = predictor.predict_clips(windows).probabilities  # with the parameters of now, not of the compilation
     assert abs(after - before).max() > 1e-3
     np.testing.assert_allclose(after, [expected_of(dataset, settings, network, row) for row in (2, 21)], rtol=1e-3)
+
+
+def test_shares_of_silent_units(dataset):
+    """Units whose bias no input can outweigh are silent, and no others of that layer."""
+    network = network_of(small_settings())
+    predictor, windows = Predictor(network, "jax"), dataset.windows(small_settings(), np.arange(24))
+    assert list(predictor.predict_clips(windows).silent) == ["convolution1", "convolution2", "hidden"]
+    for layer, units in (("hidden", 25), ("convolution2", 16), ("convolution1", 8)):  # each overrules the one before
+        bias = network.parameters[f"{layer}/bias"]
+        bias.set_value(np.where(np.arange(bias.type.shape[0]) < units, -1e9, 1e9).astype(np.float32))
+        assert predictor.predict_clips(windows).silent[layer] == units / bias.type.shape[0]
+
+
+def test_a_unit_that_one_window_wakes_is_not_silent(dataset):
+    """Wherever among all the windows it is; and what fills up the last call wakes none."""
+    settings = small_settings()
+    network = Network(settings, tags=1)
+    zero = {name: np.zeros_like(value) for name, value in network.values().items() if name.startswith(("hid", "out"))}
+    zero["hidden/weights"][:, 0] = 1  # the other units see nothing
+    zero["output/weights"][0] = 1  # so that the logit is the unit
+    network.set_values(network.values() | zero)
+    windows = dataset.windows(settings, np.arange(24))
+    numbers = [(clip, number) for clip, count in enumerate(windows.consecutive) for number in range(count)]
+    clips, offsets = np.transpose(numbers)
+    played = np.empty((len(clips), *windows.shape), windows.dtype)
+    windows.read(clips, windows.consecutive_offsets(offsets), played)
+    *_, second, loudest = np.sort(reference.logits(settings, network.values(), played)[:, 0])
+    assert len(clips) % WINDOWS_A_CALL  # the last call is not full
+    assert loudest > 1.0003 * second > 0  # further apart than single precision errs
+    predictor = Predictor(network, "jax")
+    for threshold, silent in (((second + loudest) / 2, 0.99), (loudest * 1.01, 1.0)):
+        bias = np.append(-threshold, np.zeros(99)).astype(np.float32)
+        network.set_values(network.values() | {"hidden/bias": bias})
+        assert predictor.predict_clips(windows).silent["hidden"] == silent
+
+
+def test_windows_that_are_all_alike_are_noticed(dataset):
+    settings = small_settings()
+    predictor = Predictor(network_of(settings), "jax")
+    windows = dataset.windows(settings, np.arange(24))
+    assert not predictor.predict_clips(windows).all_alike
+    windows.read = lambda clips, offsets, into: into.fill(3)
+    assert predictor.predict_clips(windows).all_alike

@@ -17,7 +17,6 @@ from theanoish.training import checkpoint, unsupervised
 from theanoish.training import trainer as training
 from theanoish.training.checkpoint import CHECKPOINT, STATE, load_network
 from theanoish.training.run import resume_run, start_run
-from theanoish.training.silence import Silence
 
 SETTINGS = small_settings(updates=40, validation_interval=20)
 
@@ -281,16 +280,6 @@ def test_a_network_that_has_died_ends_the_run(tmp_path, dataset, finished, param
     with pytest.raises(InputError, match=rf"{what}.* at update 20; .*--learning-rate \(this one is 1e-30\)"):
         train(run)
     assert checkpoint.load(tmp_path / "state.pkl", STATE)["update"] == 0
-
-
-def test_shares_of_silent_units(tmp_path, dataset):
-    """Units whose bias no input can outweigh are silent, and no others of that layer."""
-    run = start_run(tmp_path, SETTINGS, dataset, "jax")
-    silence = Silence(run.network, dataset.windows(SETTINGS, dataset.rows("validation")), "jax")
-    for layer, units in (("hidden", 25), ("convolution2", 16), ("convolution1", 8)):  # each overrules the one before
-        bias = run.network.parameters[f"{layer}/bias"]
-        bias.set_value(np.where(np.arange(bias.type.shape[0]) < units, -1e9, 1e9).astype(np.float32))
-        assert silence.shares()[layer] == units / bias.type.shape[0]
 
 
 def test_clips_that_are_all_alike_are_no_sign_of_death(tmp_path, dataset):

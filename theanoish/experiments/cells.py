@@ -21,6 +21,7 @@ from theanoish.experiments.paper import TABLES
 from theanoish.files import read_json
 from theanoish.settings import Settings
 
+_LAST_BYTES = 10_000  # of a log: several lines, the first of which may be cut off
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py and evaluate.py
 
 
@@ -83,8 +84,9 @@ class Job:
             numbers = [scores[name] for name in ("mean_auc", "mean_average_precision", "artist_filtered_mean_auc")]
             same = Settings.from_dict(scores["settings"]) == self.settings
             counts = type(scores["update"]) is type(scores["clips"]) is int and type(scores["clips_kept"]) is str
-            return scores if same and counts and all(n is None or _is_share(n) for n in numbers) else None
-        except (InputError, KeyError, TypeError):
+            shares = all(n is None or _is_share(n) for n in numbers) and all(map(_is_share, scores["silent"].values()))
+            return scores if same and counts and shares else None
+        except (InputError, KeyError, TypeError, AttributeError):
             return None
 
     @property
@@ -102,26 +104,15 @@ class Job:
 
     @property
     def updates_done(self) -> int:
-        """Updates before the last validation."""
-        return max((entry["update"] for entry in self._validations(10_000)), default=0)
-
-    def silent_units(self, update: int) -> dict[str, float]:
-        """The share of units per layer that were silent on all validation clips after `update` updates."""
-        entries = [entry for entry in self._validations() if entry["update"] == update]
-        silent = entries[-1].get("silent") if entries else {}
-        return silent if isinstance(silent, dict) and all(map(_is_share, silent.values())) else {}
-
-    def _validations(self, last_bytes: int = 2**63 - 1) -> list[dict[str, Any]]:
-        """The entries of the run's log that its last bytes hold; none if they are damaged."""
+        """Updates before the last validation; 0 if the log of the run is damaged."""
         try:
             with (self.folder / "log.jsonl").open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - last_bytes))
-                lines = file.read().splitlines()[size > last_bytes :]  # the first one is cut off
-            entries = [json.loads(line) for line in lines]
-            return [entry for entry in entries if isinstance(entry["update"], int)]
+                file.seek(max(0, size - _LAST_BYTES))
+                updates = [json.loads(line)["update"] for line in file.read().splitlines()[size > _LAST_BYTES :]]
+            return max((update for update in updates if isinstance(update, int)), default=0)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return []
+            return 0
 
 
 def _is_share(value: Any) -> bool:

@@ -77,6 +77,8 @@ class Evaluation:
     auc_interval, precision_interval : Interval
         Of the means, over test clips: of this checkpoint, not of others with other seeds.
     resamples : Resamples
+    silent : dict of str to float
+        Of each rectified layer, the share of units that are 0 for every window of the split.
     by_strings, by_people : TagScores or None
         The scores of the clips by artists not heard in training, names compared as strings, and as people
         (`theanoish.experiments.artists`); None if there are none.
@@ -94,6 +96,7 @@ class Evaluation:
     auc_interval: Interval
     precision_interval: Interval
     resamples: Resamples
+    silent: dict[str, float]
     by_strings: TagScores | None
     by_people: TagScores | None
 
@@ -135,6 +138,7 @@ class Evaluation:
             "artist_filtered_mean_auc": plain(self.by_people.mean_auc) if self.by_people else None,
             "artist_strings_filtered_clips": self.by_strings.clips if self.by_strings else 0,
             "artist_strings_filtered_mean_auc": plain(self.by_strings.mean_auc) if self.by_strings else None,
+            "silent": self.silent,
             "missing_tags": self.missing_tags,
             "undefined_tags": self.undefined_tags,
             "tags": [
@@ -176,11 +180,11 @@ def evaluate(
     if not tags:
         raise InputError(f"{dataset.path}: has none of the checkpoint's tags, which are {', '.join(saved['tags'])}")
     rows = dataset.rows(split)
-    probabilities = Predictor(network, backend).predict_clips(dataset.windows(network.settings, rows), report)
-    if not np.isfinite(probabilities).all():
+    predicted = Predictor(network, backend).predict_clips(dataset.windows(network.settings, rows), report)
+    if not np.isfinite(predicted.probabilities).all():
         raise InputError(f"{path}: predictions on {dataset.path} are not finite: one of the two files is damaged")
     predictions = Predictions(
-        probabilities[:, [saved["tags"].index(tag) for tag in tags]],
+        predicted.probabilities[:, [saved["tags"].index(tag) for tag in tags]],
         dataset.labels[rows][:, [dataset.tags.index(tag) for tag in tags]],
         dataset.ids[rows],
         [dataset.artists[row] for row in rows],
@@ -202,6 +206,7 @@ def evaluate(
         auc_interval=auc,
         precision_interval=precision,
         resamples=resamples,
+        silent=predicted.silent,
         by_strings=_scores_of(predictions, by_other_strings(predictions.artists, saved["artists"])),
         by_people=_scores_of(predictions, by_unheard(predictions.artists, saved["artists"])),
     )

@@ -120,7 +120,7 @@ def _collect_cell(
             "artist_filtered_auc": scores["artist_filtered_mean_auc"],
             "average_precision": scores["mean_average_precision"],
             "best_update": scores["update"],
-            "silent_units": job.silent_units(scores["update"]),
+            "silent": scores["silent"],
             "clips": scores["clips"],
             "clips_kept": scores["clips_kept"],
         }
@@ -162,10 +162,10 @@ def _conditions(results: dict[str, Any]) -> str:
     seeds = "one seed" if results["seeds"] == 1 else f"mean over {results['seeds']} seeds"
     over = "test clips" if results["seeds"] == 1 else "seeds and test clips"
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in results["settings"].items())
-    silent = max((share for run in runs for share in run["silent_units"].values()), default=0.0)
+    silent = max((share for run in runs for share in run["silent"].values()), default=0.0)
     return (
         f"Ours: {', '.join([results['data'], *clips])}, {results['updates']:,} updates, {seeds} ± half of the 95 % "
-        f"interval over {over}; {settings}; at most {silent:.0%} of a layer's units silent. "
+        f"interval over {over}; {settings}; at most {silent:.0%} of a layer's units silent for all test clips. "
         "Paper: MagnaTagATune, about 5,000,000 updates. Mean test AUC over tags, parameters of the best validation AUC."
     )
 

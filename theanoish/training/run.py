@@ -10,7 +10,6 @@ import json
 import math
 import time
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,8 @@ from theanoish.settings import Settings
 from theanoish.training import checkpoint
 from theanoish.training.curve import draw_curve
 from theanoish.training.metrics import score_tags
-from theanoish.training.prediction import Predictor
+from theanoish.training.prediction import ClipPredictions, Predictor
 from theanoish.training.progress import Progress, Report
-from theanoish.training.silence import Silence
 from theanoish.training.trainer import Trainer
 from theanoish.training.unsupervised import store_filters
 
@@ -69,10 +67,6 @@ class Run:
         self._validation_labels = dataset.labels[rows]
         if math.isnan(score_tags(self._validation_labels, self._validation_labels.astype(np.float32)).mean_auc):
             raise InputError(f"{dataset.path}: no tag has both positive and negative clips in split 'validation'")
-
-    @cached_property
-    def _silence(self) -> Silence:
-        return Silence(self.network, self._validation_windows, self.backend)
 
     def train(self, stop: StopRequest, report: Report) -> bool:
         """Train until all updates are done or `stop` is requested; then the state is on disk.
@@ -132,15 +126,14 @@ class Run:
 
     def _validate(self) -> None:
         progress = self.progress
-        probabilities = self._predictor.predict_clips(self._validation_windows)
-        if not np.isfinite(probabilities).all():
+        predicted = self._predictor.predict_clips(self._validation_windows)
+        if not np.isfinite(predicted.probabilities).all():
             raise self._diverged("predictions are not finite", progress.update)
-        silent = self._silence.shares()
-        self._check_alive(probabilities, silent)
-        auc = score_tags(self._validation_labels, probabilities).mean_auc
+        self._check_alive(predicted)
+        auc = score_tags(self._validation_labels, predicted.probabilities).mean_auc
         best = auc > progress.best_auc
         loss = progress.loss_sum / progress.loss_count
-        entry = {"update": progress.update, "loss": loss, "validation_auc": auc, "silent": silent}
+        entry = {"update": progress.update, "loss": loss, "validation_auc": auc, "silent": predicted.silent}
         progress.history.append({**entry, "best": best, "time": time.time()})
         progress.loss_sum, progress.loss_count = 0.0, 0
         if best:  # before the state, which must not know of a checkpoint that is not there
@@ -152,13 +145,13 @@ class Run:
         title = f"{self.settings.name}, seed {self.settings.seed}, {self.dataset.path.name}"
         draw_curve(self.folder / "curve.png", title, progress.history)
 
-    def _check_alive(self, probabilities: NDArray[np.float32], silent: dict[str, float]) -> None:
-        if self._silence.all_alike:
+    def _check_alive(self, predicted: ClipPredictions) -> None:
+        if predicted.all_alike:
             return
-        for layer, share in silent.items():
+        for layer, share in predicted.silent.items():
             if share == 1:
                 raise self._diverged(f"every unit of {layer} is silent for all validation clips", self.progress.update)
-        if np.ptp(probabilities, axis=0).max() <= _SAME:
+        if np.ptp(predicted.probabilities, axis=0).max() <= _SAME:
             raise self._diverged("the network predicts the same for all validation clips", self.progress.update)
 
     def save_state(self) -> None:
