@@ -125,6 +125,8 @@ def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
         with shown(stop, "unpacking") as progress:
             join_and_unpack(source, progress=progress)
     if not source.is_dir():
+        if args.songs:
+            raise InputError(f"{source}: no such folder; --songs names the one that holds your songs")
         raise InputError(
             f"{source}: no such folder; put MagnaTagATune there, name its place with --source, fetch it with "
             "--download, or try --demo"

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from theanoish.errors import InputError
-
 SAMPLE_RATE = 16_000
 FULL_SCALE = 32_768  # of 16-bit samples
 WINDOW_SAMPLES = 48_000  # "about 3 seconds"
@@ -66,22 +64,6 @@ class Representation:
     def rows_of(self, samples: Any) -> Any:
         """Whole rows in `samples` samples, an integer or an array of them."""
         return np.maximum(0, (samples - self.length) // self.stride + 1)
-
-    @classmethod
-    def named(cls, name: str) -> "Representation":
-        """The representation of that `name`.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
-        for representation in REPRESENTATIONS:
-            if representation.name == name:
-                return representation
-        raise InputError(
-            f"no representation is called {name!r}; there are {', '.join(r.name for r in REPRESENTATIONS)}"
-        )
 
 
 RAW = Representation()

@@ -322,6 +322,16 @@ def test_clips_longer_than_promised_get_room_even_where_none_was_spare(tmp_path,
     check_clips(output, truth)
 
 
+def test_clips_that_wait_for_room_are_no_failures(tmp_path, make_source):
+    """Two are longer than promised and placed at the end; the one read after them is broken, and alone left out."""
+    source, output = make_source(), tmp_path / "out.h5"
+    truth = tell_lies(source)
+    soundfile.write(next(source.rglob("clip_8.wav")), np.full(56_000, np.nan), 16_000, subtype="FLOAT")
+    summary = build(BuildSettings(source, output, workers=1), StopRequest())
+    assert [clip.id for clip in summary.left_out] == [8]
+    check_clips(output, truth)
+
+
 @pytest.mark.parametrize("damage", ["zeros", "foreign", "digit", "cut"])
 def test_a_damaged_journal_counts_up_to_the_damage(tmp_path, make_source, damage):
     settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
@@ -476,6 +486,7 @@ def test_script_errors_have_no_traceback(tmp_path, make_source):
     (tmp_path / "there.h5").touch()
     cases = {
         "no such folder; put MagnaTagATune there": ["--source", tmp_path / "nowhere"],
+        "no such folder; --songs names": ["--songs", tmp_path / "nowhere", "--labels", tmp_path / "there.h5"],
         "holds no annotations_final.csv": ["--source", tmp_path / "empty"],
         "1 of 10 clips are missing": ["--source", source],
         "exists already": ["--demo", "--source", tmp_path / "demo", "--output", tmp_path / "there.h5"],

@@ -31,7 +31,7 @@ def write_table(path, text, encoding="utf-8"):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "songs" / "Björk").mkdir(parents=True)
-    for name in ("a.mp3", "b.wav", "Björk/c.flac", "unlisted.ogg", "cover.jpg"):
+    for name in ("a.mp3", "b.wav", "Björk/c.flac", "unlisted.ogg", "cover.jpg", "._a.mp3"):
         (tmp_path / "songs" / name).touch()
     return tmp_path / "songs"
 

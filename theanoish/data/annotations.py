@@ -1,7 +1,7 @@
 """MagnaTagATune's two tables: which clip has which tags, who made it, and which split it belongs to (section 4)."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -43,19 +43,6 @@ class Annotations:
     splits: NDArray[np.str_]
     tags: list[str]
     labels: NDArray[np.uint8]
-
-    def with_most_frequent_tags(self, count: int) -> "Annotations":
-        """The same clips with their `count` most frequent tags alone.
-
-        Raises
-        ------
-        InputError
-            Where no clip has any tag.
-        """
-        columns = most_frequent_tags(self.labels, count)
-        if len(columns) == 0:
-            raise InputError(f"{self.folder}: no clip has any tag")
-        return replace(self, tags=[self.tags[i] for i in columns], labels=self.labels[:, columns])
 
 
 def read_annotations(folder: Path) -> Annotations:

@@ -107,6 +107,12 @@ def expected_length(path: Path) -> int:
     return math.ceil(promised) if 0 < promised <= LIKELY_PER_BYTE * size else size
 
 
+def audio_files(folder: Path) -> list[Path]:
+    """Every audio file below a folder, by its ending, sorted; hidden ones, such as macOS's companions, are left out."""
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(path for path in files if path.is_file())
+
+
 def decode(path: Path) -> NDArray[np.int16]:
     """The samples of `read_audio`."""
     return read_audio(path)[0]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from theanoish.data.annotations import TAGS_KEPT, read_annotations
+from theanoish.data.annotations import TAGS_KEPT, most_frequent_tags, read_annotations
 from theanoish.data.jobs import Job, Journal, Result, do_job
 from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
 from theanoish.data.songs import read_songs, too_small
@@ -136,7 +136,11 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
     if settings.labels:
         annotations, notes = read_songs(settings.source, settings.labels, settings.seed)
     else:
-        annotations = read_annotations(settings.source).with_most_frequent_tags(TAGS_KEPT)
+        table = read_annotations(settings.source)
+        columns = most_frequent_tags(table.labels, TAGS_KEPT)
+        if not len(columns):
+            raise InputError(f"{settings.source}: no clip has any tag")
+        annotations = replace(table, tags=[table.tags[i] for i in columns], labels=table.labels[:, columns])
     plan = make_plan(annotations, settings.representations, settings.clips, settings.allow_missing, report)
     try:
         settings.output.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +225,9 @@ def _do(jobs: list[Job], plan: Plan, journal: Journal, workers: int, report: Pro
 
 
 def _check_failures_so_far(plan: Plan, journal: Journal) -> None:
-    left_out = _all_left_out(plan, journal.results)
+    # the homeless wait for room, and are no failures
+    settled = {clip: result for clip, result in journal.results.items() if not result.is_homeless}
+    left_out = _all_left_out(plan, settled)
     try:
         check_failures(left_out, len(plan.rows) + len(plan.left_out) - len(left_out))
     except InputError:

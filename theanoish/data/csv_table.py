@@ -77,7 +77,7 @@ def _lines(file: Path, text: TextIO) -> Iterator[str]:
         number += 1
         characters += len(line)
         if len(line) == LONGEST_LINE or characters > LONGEST_TEXT:
-            raise InputError(f"{file}, line {number}: is too long for a table; the file must be tab-separated rows")
+            raise InputError(f"{file}, line {number}: is too long for a table's row")
         if "\0" in line:
             raise InputError(f"{file}, line {number}: holds a NUL character; the file must be UTF-8 text")
         yield line

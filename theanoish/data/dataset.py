@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from theanoish.data.hdf5 import BUILD_AGAIN, FORMAT, FORMAT_VERSION, SPLITS, opened, read_apart, table_of, texts_of
 from theanoish.errors import InputError
-from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
+from theanoish.representation import REPRESENTATIONS, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.settings import Settings
 
 _READ_APART: set[tuple[int, int, int, int]] = set()  # files that this process need not try again, by `_identity`
@@ -244,9 +244,10 @@ def read_everything(path: Path) -> None:
     """Ask HDF5 for all that this module ever asks it for."""
     with suppress(InputError):
         dataset = Dataset(path, safe=True)
-        for name in dataset.representations:
-            with suppress(InputError):
-                Windows(path, Representation.named(name), False, np.arange(len(dataset.samples)))
+        for representation in REPRESENTATIONS:
+            if representation.name in dataset.representations:
+                with suppress(InputError):
+                    Windows(path, representation, False, np.arange(len(dataset.samples)))
 
 
 def _identity(file: Path | int) -> tuple[int, int, int, int]:

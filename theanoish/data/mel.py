@@ -6,7 +6,6 @@ Slaney's mel scale, each of unit area, from 0 to 8000 Hz. These are librosa's de
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,21 +19,6 @@ from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS, RAW,
 SHORTEST_FFT = 1024  # at 256 points 13 of the 128 filters lie between two bins and would be empty
 BANDS = 4
 FRAMES_AT_A_TIME = 64  # keeps a block's spectra in the processor's cache
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """What the spectrogram of windows of one length is computed with.
-
-    Attributes
-    ----------
-    window : float32 array (length,)
-    bands : list of (slice, slice, float32 array)
-        Bins, filters, and the weights (bins, filters) between them, which hold the compression and the full scale.
-    """
-
-    window: NDArray[np.float32]
-    bands: list[tuple[slice, slice, NDArray[np.float32]]]
 
 
 def log_mel(samples: NDArray[np.int16], representation: Representation) -> NDArray[np.float32]:
@@ -55,14 +39,14 @@ def log_mel(samples: NDArray[np.int16], representation: Representation) -> NDArr
     if len(output) == 0:
         return output
     length = representation.length
-    tables = _tables(length)
+    window, bands = _tables(length)
     windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float32), length)[:: representation.stride]
     padded = np.zeros((FRAMES_AT_A_TIME, fft_length(length)), np.float32)
     for first in range(0, len(output), FRAMES_AT_A_TIME):
         block = output[first : first + FRAMES_AT_A_TIME]
-        np.multiply(windows[first : first + len(block)], tables.window, out=padded[: len(block), :length])
+        np.multiply(windows[first : first + len(block)], window, out=padded[: len(block), :length])
         power = _power(padded[: len(block)])
-        for bins, filters, weights in tables.bands:
+        for bins, filters, weights in bands:
             block[:, filters] = power[:, bins] @ weights
         np.log1p(block, out=block)
     return output
@@ -104,14 +88,17 @@ def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @lru_cache
-def _tables(length: int) -> _Tables:
+def _tables(length: int) -> tuple[NDArray[np.float32], list[tuple[slice, slice, NDArray[np.float32]]]]:
+    """The window (length,), and `_bands` of the filters, which hold the compression and the full scale."""
     window = np.hanning(length + 1)[:-1].astype(np.float32)
-    filters = mel_filters(fft_length(length)) * (COMPRESSION / FULL_SCALE**2)
-    return _Tables(window, _bands(filters))
+    return window, _bands(mel_filters(fft_length(length)) * (COMPRESSION / FULL_SCALE**2))
 
 
 def _bands(filters: NDArray[np.float64]) -> list[tuple[slice, slice, NDArray[np.float32]]]:
-    """Neighbouring filters together, each group with the bins it needs: most weights are zero."""
+    """Neighbouring filters together, each group with the bins it needs: most weights are zero.
+
+    A group is its bins, its filters, and the weights (bins, filters) between them.
+    """
     bands = []
     for group in np.split(np.arange(MEL_CHANNELS), BANDS):
         used = np.flatnonzero(filters[group].any(axis=0))

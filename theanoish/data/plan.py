@@ -24,6 +24,7 @@ from theanoish.representation import SAMPLE_RATE, Representation
 KNOWN_EMPTY = {35644: "6/norine_braun-", 55753: "8/jacob_heringman-", 57881: "9/american_baroque-"}
 FAILURES_ALLOWED = 0.01
 LISTED = 10
+_DECIDE_ARRAYS = {"theanoish", "numpy", "scipy", "soundfile", "libsndfile", "av"}  # what decodes and computes them
 SPARE = 120 * SAMPLE_RATE  # for clips that are longer than their headers promise, beside 1/64 of all room
 
 Progress = Callable[[str, int, int], None]
@@ -86,7 +87,8 @@ class Plan:
         files = [(self.annotations.paths[row], int(room)) for row, room in zip(self.rows, self.room, strict=True)]
         changed = [(status.st_size, status.st_mtime_ns) for status in (self.path(i).stat() for i in range(len(files)))]
         names = [representation.name for representation in self.representations]
-        described = [str(self.annotations.folder.resolve()), names, files, changed, versions()]
+        software = {name: number for name, number in versions().items() if name in _DECIDE_ARRAYS}
+        described = [str(self.annotations.folder.resolve()), names, files, changed, software]
         return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
     def left(self, row: int, reason: str, kind: str) -> LeftOut:
@@ -155,7 +157,7 @@ def _listed(clips: list[LeftOut]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of all that takes part in decoding and computing."""
+    """Of Python, of all packages in use, and of the decoders."""
     decoders = {"soundfile": soundfile.__version__, "libsndfile": soundfile.__libsndfile_version__, "av": version("av")}
     return {**versions_in_use(), **decoders}
 

@@ -1,6 +1,5 @@
 """A folder of songs and a table of their labels, as annotations like MagnaTagATune's."""
 
-import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.data.annotations import Annotations
-from theanoish.data.audio import SUFFIXES
+from theanoish.data.audio import audio_files
 from theanoish.data.csv_table import Faults, read_rows
 from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError
@@ -60,7 +59,8 @@ def read_songs(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[
         If the table is broken: all kinds of faults, with the first ten places of each.
     """
     faults: Faults = defaultdict(list)
-    there = _audio_files(folder)
+    paths = [str(path.relative_to(folder)) for path in audio_files(folder)]
+    there = {_normal(path): path for path in paths}  # tables and file systems may write a path differently
     songs = _read_table(table, there, faults)
     if not faults and not any(song.tags for song in songs):
         faults["no song has a tag; there must be a column 'tags', or one per tag with 1 and 0"] = []
@@ -182,17 +182,6 @@ def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Son
         tags |= {header[i] for i in tag_columns if row[i].strip() == "1"}
         songs.append(_Song(path, cell("artist"), cell("title"), cell("album"), split, frozenset(tags)))
     return songs
-
-
-def _audio_files(folder: Path) -> dict[str, str]:
-    """Paths of the audio files in a folder, by the form in which tables and file systems may be compared."""
-    found, endings = {}, tuple(SUFFIXES)
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if name.lower().endswith(endings):
-                path = os.path.relpath(os.path.join(place, name), folder)
-                found[_normal(path)] = path
-    return found
 
 
 def _normal(path: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.audio import SUFFIXES, AudioError, read_audio
+from theanoish.data.audio import SUFFIXES, AudioError, audio_files, read_audio
 from theanoish.data.mel import represented
 from theanoish.errors import InputError
 from theanoish.processes import in_order
@@ -63,16 +63,11 @@ def find_songs(paths: Iterable[Path]) -> list[Path]:
     """
     songs: dict[Path, None] = {}
     for path in paths:
-        found = _songs_below(path) if path.is_dir() else [path]
+        found = audio_files(path) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{path}: no audio file in this folder; they end in {' '.join(sorted(SUFFIXES))}")
         songs.update(dict.fromkeys(found))
     return list(songs)
-
-
-def _songs_below(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file())
 
 
 def name_of(path: Path) -> str:
