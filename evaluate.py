@@ -31,10 +31,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="instead of a checkpoint: what loudness, offsets and logistic regression reach on this HDF5 data set",
     )
     parser.add_argument("--data", type=user_path, help="HDF5 data set (default: the one it was trained on)")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="which clips (default: test)")
-    parser.add_argument(
-        "--backend", choices=BACKENDS, default=DEFAULT_BACKEND, help="what compiles the graph (default: %(default)s)"
-    )
+    parser.add_argument("--split", choices=SPLITS, help="which clips (default: test)")
+    parser.add_argument("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
     parser.add_argument("--json", type=user_path, metavar="FILE", help="write all scores as JSON")
     parser.add_argument("--csv", type=user_path, metavar="FILE", help="write the table of tags as CSV")
     parser.add_argument(
@@ -64,7 +62,8 @@ def report(evaluation: Evaluation) -> str:
     if evaluation.is_small:
         lines.append(
             f"few clips: {values['clips']}, and {evaluation.rare_tags} tags that fewer than 5 clips have or lack; a "
-            "single tag's score means little here, and the interval says what the mean is worth"
+            "single tag's score means little here"
+            + (", and the interval says what the mean is worth" if values["mean_auc_interval"] else "")
         )
     lines.append(
         f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of "
@@ -109,7 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
     if args.baselines:
         return print_baselines(args)
     with progress() as update:
-        evaluation = evaluate(args.checkpoint, args.data, args.split, args.backend, partial(update, "windows"))
+        split, backend = args.split or "test", args.backend or DEFAULT_BACKEND
+        evaluation = evaluate(args.checkpoint, args.data, split, backend, partial(update, "windows"))
     if args.json:
         write_json(args.json, evaluation.as_dict())
     if args.csv:
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_baselines(args: argparse.Namespace) -> int:
-    for name in ("data", "csv"):
+    for name in ("data", "csv", "split", "backend"):
         if getattr(args, name):
             raise InputError(
                 f"--baselines names its data set and takes only --json and --predictions beside; leave out --{name}"

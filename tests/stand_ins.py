@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from theanoish.data.dataset import Dataset
 from theanoish.experiments import workers
 from theanoish.experiments.cells import Job, Sweep
 from theanoish.experiments.evaluation import Predictions, write_predictions
@@ -50,10 +51,11 @@ def jobs_with_scores(folder: Path, seeds: int) -> list[Job]:
     return jobs
 
 
-def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30) -> None:
+def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30, dataset: Dataset | None = None) -> None:
     """What evaluate.py writes, as far as sweeps read it, to ``<beginning>.json`` and ``.npz``.
 
-    The predictions have about that AUC, in two tags of which one is in turn, by artists with two clips each.
+    The predictions have about that AUC, in two tags of which one is in turn, by artists with two clips each. With
+    `dataset` they are of its test clips, and any.
     """
     values = {"settings": job.settings.as_dict(), "update": 7, "clips": clips, "clips_kept": "all", "mean_auc": auc}
     values |= {"artist_filtered_mean_auc": None, "mean_average_precision": 0.1, "silent": {"hidden": 0.25}}
@@ -64,6 +66,10 @@ def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30) 
     probabilities = np.where(right, labels, 1 - labels).astype(np.float32)
     artists = [f"Artist {clip // 2}" for clip in range(clips)]
     predictions = Predictions(probabilities, labels, np.arange(clips), artists, artists, ["one", "two"])
+    if dataset:
+        rows = dataset.rows("test")
+        labels, names = dataset.labels[rows], [""] * len(rows)
+        predictions = Predictions(labels.astype(np.float32), labels, dataset.ids[rows], names, names, dataset.tags)
     write_predictions(beginning.with_name(f"{beginning.name}.npz"), predictions)
 
 

@@ -147,7 +147,15 @@ def measured(monkeypatch, found):
 
 @pytest.mark.parametrize(
     "damaged",
-    [{}, {"data": "other.h5"}, {"warnings": [1]}, {"baselines": [{"name": "x"}]}, {"baselines": 3}, {"clips": []}],
+    [
+        {},
+        {"data": "other.h5"},
+        {"fingerprint": "of other training clips"},
+        {"warnings": [1]},
+        {"baselines": [{"name": "x"}]},
+        {"baselines": 3},
+        {"clips": []},
+    ],
 )
 def test_stored_baselines_are_taken_up_unless_damaged(tmp_path, found, measured, damaged):
     values, _, regression, path = found

@@ -122,6 +122,17 @@ def test_check_refuses_run_folders_of_other_runs(data, tmp_path, change, words):
         check([job], Dataset(data))
 
 
+def test_check_refuses_scores_of_a_data_set_that_was_built_again(data, tmp_path):
+    """Under the same name, before anything is trained; its networks could not be compared with those of now."""
+    job, dataset = Job(SETTINGS, data, tmp_path, "jax"), Dataset(data)
+    job.folder.mkdir()
+    write_scores(job.folder / "test", job, 0.5, dataset=dataset)
+    check([job], dataset)
+    dataset.labels[dataset.rows("test")[0]] ^= 1
+    with pytest.raises(InputError, match=r"was tested on other clips, labels or tags than .*small\.h5 has now"):
+        check([job], dataset)
+
+
 @pytest.mark.parametrize(
     "damage",
     [

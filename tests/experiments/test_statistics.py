@@ -10,6 +10,7 @@ from theanoish.experiments.statistics import (
     interval_of_checkpoint,
     mean_over_tags,
     resample,
+    score_seeds,
     tag_aucs,
     tag_precisions,
 )
@@ -120,15 +121,7 @@ def test_intervals_of_differences_hold_the_truth_as_often_as_they_say(spread):
     for _ in range(400):
         labels, artists, networks = simulate(generator, spread)
         resamples = resample(artists, artists, 100, int(generator.integers(2**32)))
-        once = np.ones((200, 1), np.float32)
-        parts = [
-            (
-                coefficient,
-                np.array([mean_over_tags(tag_aucs(labels, scores, once))[0] for scores in seeds]),
-                np.array([mean_over_tags(tag_aucs(labels, scores, resamples.weights)) for scores in seeds]),
-            )
-            for coefficient, seeds in zip((1.0, -1.0), networks, strict=True)
-        ]
+        parts = [(c, *score_seeds(labels, seeds, resamples)) for c, seeds in zip((1.0, -1.0), networks, strict=True)]
         found = interval(parts, resamples.units)
         held += found.low <= truth <= found.high
         merged = [(c, scores.mean(keepdims=True), each.mean(axis=0, keepdims=True)) for c, scores, each in parts]

@@ -95,7 +95,7 @@ def test_printed_commands_are_those_of_the_sweep(data, tmp_path, monkeypatch, ca
     assert len(lines) == 2
     job = Job(replace(SETTINGS, seed=2), data, tmp_path / "runs", "jax")
     job.folder.mkdir(parents=True)
-    write_scores(tmp_path / "runs" / job.folder.name, job, 0.5)
+    write_scores(tmp_path / "runs" / job.folder.name, job, 0.5, dataset=Dataset(data))
     subprocess.run(["sh", "-c", lines[1]], check=True, cwd="/")
     assert reproduce.main([*arguments, "--print"]) == 0
     assert capsys.readouterr().out.splitlines() == lines[:1]

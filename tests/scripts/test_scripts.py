@@ -283,9 +283,10 @@ def test_baselines(data, environment, tmp_path):
     assert read_predictions(tmp_path / "b.npz").tags
     values = json.loads((tmp_path / "b.json").read_text())
     assert f"{values['baselines'][1]['mean_auc']:.4f}" in ended.stdout
-    ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, "--csv", "b.csv")
-    assert ended.returncode == 2
-    assert "leave out --csv" in ended.stderr
+    for option, value in (("--csv", "b.csv"), ("--split", "validation")):
+        ended = run_script(environment, tmp_path, "evaluate.py", "--baselines", data, option, value)
+        assert ended.returncode == 2
+        assert f"leave out {option}" in ended.stderr
 
 
 def test_the_bar_shows_the_score_on_a_narrow_terminal(finished, environment, tmp_path):

@@ -113,7 +113,7 @@ def test_colours_are_where_the_windows_are(tmp_path):
 
 
 def test_picture(tmp_path):
-    taggram = taggram_of(tmp_path / f"{HOSTILE.replace('/', '')} 音楽.wav", seconds=241, tags=("a", "b", "c"))
+    taggram = taggram_of(tmp_path / f"{HOSTILE.replace('/', '')} 音楽.wav", seconds=241, tags=("a", "b", r"$\x$"))
     for kind in ("png", "svg", "PDF"):
         check_format(tmp_path / f"picture.{kind}")
         draw_picture(tmp_path / f"picture.{kind}", taggram, "some network")

@@ -22,7 +22,7 @@ def red_column(path):
 
 @pytest.mark.parametrize(("aucs", "best"), [([0.6, 0.8, 0.7, 0.8], 2), ([0.5], 1), (np.linspace(0.9, 0.5, 300), 1)])
 def test_the_best_update_is_marked_in_both_panels(tmp_path, aucs, best):
-    draw_curve(tmp_path / "curve.png", "raw_256_256", history(aucs))
+    draw_curve(tmp_path / "curve.png", r"raw_256_256, $\x$.h5", history(aucs))  # a name, and no formula
     place, red = red_column(tmp_path / "curve.png")
     assert place == pytest.approx(best / (1.03 * len(aucs)), abs=0.01)
     rows = np.flatnonzero(red.any(axis=1))

@@ -1,7 +1,9 @@
 """Training runs: exact resuming from wherever they stopped, and folders that are whole at every moment."""
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import h5py
@@ -330,6 +332,20 @@ def test_runs_do_not_depend_on_the_working_folder(tmp_path, dataset, monkeypatch
     start_run(tmp_path, SETTINGS, Dataset(Path(dataset.path.name)), "jax")
     monkeypatch.chdir(tmp_path)
     assert resume_run(tmp_path).dataset.path == dataset.path
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS takes no other names than UTF-8")
+def test_paths_that_no_file_can_note_are_an_error_at_once(tmp_path, dataset, finished):
+    """Linux takes any bytes as a name; settings and state are UTF-8."""
+    latin = tmp_path / os.fsdecode(b"caf\xe9.h5")
+    shutil.copy(dataset.path, latin)
+    with pytest.raises(InputError, match="its name is not UTF-8"):
+        start_run(tmp_path / "run", SETTINGS, Dataset(latin), "jax")
+    initial = tmp_path / os.fsdecode(b"caf\xe9.pkl")
+    shutil.copy(finished[0] / "checkpoint.pkl", initial)
+    with pytest.raises(InputError, match="its name is not UTF-8"):
+        start_run(tmp_path / "run", SETTINGS, dataset, "jax", initial)
+    assert not list((tmp_path / "run").glob("*"))
 
 
 def test_a_run_that_is_to_end_where_it_was_stopped_is_validated(dataset, tmp_path):

@@ -45,7 +45,7 @@ def people(artist: str) -> frozenset[Person]:
     plain = "".join(c for c in unicodedata.normalize("NFKD", artist.casefold()) if not unicodedata.combining(c))
     parts = [_words(part) for part in _SEPARATOR.split(re.sub(r"['\u2019`\u00b4]", "", plain))]
     members = [words for words in parts if words and not _NOBODY.issuperset(words)]
-    if not members and any(not c.isspace() for c in plain) and not any(parts):
+    if plain.strip() and not any(parts):
         return frozenset({(plain.strip(),)})  # a name of signs alone, such as "!!!"
     surname = members[-1][-1:] if members and len(members[-1]) > 1 else ()
     return frozenset([*members, *((*words, *surname) for words in members[:-1] if len(words) == 1)])

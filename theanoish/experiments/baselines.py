@@ -30,7 +30,6 @@ from theanoish.training.metrics import score_tags
 SHORTCUTS = ("mean / RMS", "RMS", "peak", "length")
 _LOUDNESS = {"loud", "quiet", "soft", "hard", "heavy", "calm", "silent", "silence", "low", "volume", "noisy"}
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the regression: scikit-learn's C, chosen by validation AUC
-_PLAIN_STRENGTH = 1.0
 _SMALLEST_OFFSET = 1e-3  # of the RMS; a mean that is smaller predicts tags as well, but no network would find it
 _NOTABLE_AUC, _NOTABLE_DEVIATIONS = 0.6, 3.0
 
@@ -50,8 +49,8 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
     Returns
     -------
     values : dict
-        Plain values: "data", "clips" per split, "baselines" (each with "name", "mean_auc", "mean_auc_interval",
-        "mean_average_precision", "tags") and "warnings".
+        Plain values: "data", its "fingerprint", "clips" per split, "baselines" (each with "name", "mean_auc",
+        "mean_auc_interval", "mean_average_precision", "tags") and "warnings".
     regression : Predictions
         Of logistic regression on log-mel statistics, for the test clips.
 
@@ -71,7 +70,12 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
     names, columns = (SHORTCUTS, shortcuts) if has_raw else (SHORTCUTS[-1:], shortcuts[:, -1:])
     rows: list[dict[str, Any]] = []
 
-    def add(name: str, values: NDArray[np.float64], strength: float, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def add(
+        name: str,
+        values: NDArray[np.float64],
+        strength: float = 1.0,
+        labels: NDArray[np.uint8] = train_labels,
+    ) -> NDArray[np.float32]:
         predicted = _predict(values[parts["train"]], labels, values[parts["test"]], strength)
         rows.append(_scored(name, dataset, parts["test"], predicted, resamples))
         report("baselines", len(rows), len(names) + has_raw + 2)
@@ -80,16 +84,17 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
     warnings = [] if has_raw else ["the file has no raw samples: mean, RMS and peak were not looked at"]
     squares = StandardScaler().fit(columns[parts["train"]]).transform(columns) ** 2  # so that a middle may be preferred
     for column, name in enumerate(names):
-        add(name, np.stack([columns[:, column], squares[:, column]], axis=1), _PLAIN_STRENGTH, train_labels)
+        add(name, np.stack([columns[:, column], squares[:, column]], axis=1))
         warnings += _warnings(rows[-1])
     if has_raw:
-        add("these four together", np.hstack([columns, squares]), _PLAIN_STRENGTH, train_labels)
+        add("these four together", np.hstack([columns, squares]))
     strength = _best_strength(bands, dataset, parts)
-    predicted = add(REGRESSION, bands, strength, train_labels)
+    predicted = add(REGRESSION, bands, strength)
     shuffled = np.random.default_rng(0).permutation(train_labels)
     add(f"{REGRESSION}, training labels shuffled", bands, strength, shuffled)
     values = {
         "data": path.name,
+        "fingerprint": dataset.fingerprint(),
         "clips": {split: len(chosen) for split, chosen in parts.items()},
         "baselines": rows,
         "warnings": warnings,
@@ -228,7 +233,7 @@ def stored_baselines(
         "".join([baselines_text(values), *(row["name"] for row in values["baselines"]), *values["warnings"]])
         kept, test = read_predictions(folder / "regression.npz"), dataset.rows("test")
         same = kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags)
-        if same and values["data"] == dataset.path.name:
+        if same and (values["data"], values["fingerprint"]) == (dataset.path.name, dataset.fingerprint()):
             return values, kept
     except (InputError, TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError):
         pass

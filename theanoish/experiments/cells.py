@@ -192,7 +192,8 @@ def check(jobs: list[Job], dataset: Dataset) -> None:
     Raises
     ------
     InputError
-        If the data set lacks a split or a representation, or a run folder holds a run of other settings or data.
+        If the data set lacks a split or a representation, or a run folder holds a run of other settings or data, or
+        what it predicts is of clips or labels that the data set no longer has.
     """
     for split in ("train", "validation", "test"):
         dataset.rows(split)
@@ -202,8 +203,14 @@ def check(jobs: list[Job], dataset: Dataset) -> None:
             f"{dataset.path}: has no {', '.join(missing)}; build all that the tables need with "
             "preprocess/build_h5.py --overwrite --representations all, or narrow them down with --table and --only"
         )
+    test = dataset.rows("test")
     for job in jobs:
         _check_folder(job)
+        if (kept := job.predictions) and not kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags):
+            raise InputError(
+                f"{job.folder}: was tested on other clips, labels or tags than {dataset.path} has now; "
+                "choose another --runs folder, or remove it"
+            )
 
 
 def _check_folder(job: Job) -> None:

@@ -55,7 +55,6 @@ class Cluster:
         self._objections: dict[str, str] = {}  # to each worker seen so far; empty for those that get cells
         self._threads: dict[str, int] = {}
         self._running: dict[Any, tuple[Job, str]] = {}
-        self._started = 0
         self._waits_for = ""
 
     def look(self) -> list[str]:
@@ -97,17 +96,16 @@ class Cluster:
         return any(busy[worker] < count for worker, count in self._threads.items())
 
     def start(self, job: Job) -> None:
-        def task(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple[int, str]:
+        def theanoish_cell(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple[int, str]:
             from theanoish.experiments.cluster import run_as_task
 
             return run_as_task(commands, log, flag)
 
         busy = self._busy()
         worker = max(self._threads, key=lambda worker: self._threads[worker] - busy[worker])
-        self._started += 1
-        key = f"{self._sweep}-{self._started}"
         arguments = (job.commands(), str(job.log), self._sweep)
-        self._running[self._client.submit(task, *arguments, key=key, workers=[worker])] = job, worker
+        future = self._client.submit(theanoish_cell, *arguments, pure=False, workers=[worker])
+        self._running[future] = job, worker
 
     def ended(self) -> Iterator[tuple[Job, int, str]]:
         for future, (job, worker) in list(self._running.items()):

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import Predictions
+from theanoish.experiments.evaluation import Predictions, plain
 from theanoish.experiments.paper import FINDINGS, REGRESSION, Finding
 from theanoish.experiments.statistics import Resamples, interval, resample, score_seeds
 
@@ -49,8 +49,11 @@ def score_networks(predictions: dict[str, dict[int, Predictions]]) -> tuple[dict
     """
     first = _common_clips(predictions)
     resamples = resample(first.artists, first.titles)
-    pairs = {name: [(p.labels, p.probabilities) for p in seeds.values()] for name, seeds in predictions.items()}
-    return {name: score_seeds(seeds, resamples) for name, seeds in pairs.items()}, resamples
+    scores = {
+        name: score_seeds(first.labels, [each.probabilities for each in seeds.values()], resamples)
+        for name, seeds in predictions.items()
+    }
+    return scores, resamples
 
 
 def find_contrasts(networks: dict[str, Scores], resamples: Resamples) -> list[dict[str, Any]]:
@@ -94,7 +97,7 @@ def _contrast(finding: Finding, networks: dict[str, Scores], resamples: Resample
     bounds = found.bounds if seeds > 1 else None
     return {
         "finding": finding.name,
-        "difference": None if np.isnan(found.value) else found.value,
+        "difference": plain(found.value),
         "interval": bounds,
         "paper_difference": finding.paper,
         "paper_finds": ("no difference" if equal else "difference") if finding.in_paper else "nothing",
@@ -123,35 +126,3 @@ def _direction(bounds: list[float] | None) -> str:
     if bounds is None or bounds[0] <= 0 <= bounds[1]:
         return "not resolved"
     return "higher" if bounds[0] > 0 else "lower"
-
-
-def contrasts_markdown(contrasts: list[dict[str, Any]]) -> str:
-    """The contrasts as a Markdown table with what one must know to read it; empty if there are none."""
-    if not contrasts:
-        return ""
-    first = contrasts[0]
-    lines = [
-        "**The paper's findings as contrasts** (differences of mean test AUC)",
-        "",
-        "| finding | ours | 95 % interval | paper | paper finds | verdict |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in contrasts:
-        ours, paper = _signed(row["difference"]), _signed(row["paper_difference"])
-        bounds = " to ".join(map(_signed, row["interval"])) if row["interval"] else "-"
-        name = row["finding"].replace("|", "\\|")
-        lines.append(f"| {name} | {ours} | {bounds} | {paper} | {row['paper_finds']} | {row['verdict']} |")
-    fewest, most = min(row["seeds"] for row in contrasts), max(row["seeds"] for row in contrasts)
-    seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    lines += [
-        "",
-        f"Intervals over {seeds} seeds and {first['clips']} test clips ({first['resampled']['units']} "
-        f'{first["resampled"]["by"]}s drawn with replacement, alike for both networks). "No difference" holds if the '
-        f"whole interval is within ± {SMALLEST_DIFFERENCE}, the smallest difference that the paper calls one; with one "
-        "seed nothing is resolved. One interval of 20 misses the truth on average.",
-    ]
-    return "\n".join(lines)
-
-
-def _signed(difference: float | None) -> str:
-    return "-" if difference is None else f"{difference:+.4f}"

@@ -139,7 +139,7 @@ def _figure(folder: Path, name: str, width: float, height: float, caption: str =
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         lines = [wrapped for line in caption.splitlines() for wrapped in textwrap.wrap(line, int(24 * width))]
-        figure.supxlabel("\n".join(lines), fontsize=5.5, color="0.3")
+        figure.supxlabel("\n".join(lines), fontsize=5.5, color="0.3", parse_math=False)
         for kind in ("png", "pdf"):
             with written_whole(folder / f"{name}.{kind}") as beside:
                 figure.savefig(beside, format=kind, dpi=300)

@@ -209,24 +209,30 @@ def _precision(
 
 
 def score_seeds(
-    seeds: Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]], resamples: Resamples
+    labels: NDArray[np.uint8],
+    seeds: Sequence[NDArray[np.floating]],
+    resamples: Resamples,
+    scores_of: Callable[..., NDArray[np.float64]] = tag_aucs,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean AUCs of a network, for `interval`.
+    """Mean scores of a network, for `interval`.
 
     Parameters
     ----------
-    seeds : sequence of (labels, probabilities), each (clips, tags)
-        Of the same clips.
+    labels : uint8 array (clips, tags)
+    seeds : sequence of float arrays (clips, tags)
+        What the network predicts for these clips with each seed.
     resamples : Resamples
+    scores_of : callable
+        `tag_aucs` or `tag_precisions`.
 
     Returns
     -------
     scores : float64 array (seeds,)
     resampled : float64 array (seeds, resamples)
     """
-    once = np.ones((len(resamples.weights), 1), np.float32)
+    once = np.ones((len(labels), 1), np.float32)
     plain, resampled = (
-        np.array([mean_over_tags(tag_aucs(labels, probabilities, weights)) for labels, probabilities in seeds])
+        np.array([mean_over_tags(scores_of(labels, probabilities, weights)) for probabilities in seeds])
         for weights in (once, resamples.weights)
     )
     return plain[:, 0], resampled
@@ -268,10 +274,8 @@ def interval_of_checkpoint(
     labels: NDArray[np.uint8], probabilities: NDArray[np.float32], resamples: Resamples
 ) -> tuple[Interval, Interval]:
     """The intervals over test clips of a checkpoint's mean AUC and mean average precision."""
-    once = np.ones((len(labels), 1), np.float32)
     both = []
     for scores_of in (tag_aucs, tag_precisions):
-        plain, resampled = (mean_over_tags(scores_of(labels, probabilities, w)) for w in (once, resamples.weights))
-        found = interval([(1.0, plain, resampled[None])], resamples.units)
+        found = interval([(1.0, *score_seeds(labels, [probabilities], resamples, scores_of))], resamples.units)
         both.append(Interval(found.value, *np.clip([found.low, found.high], 0, 1).tolist()))  # NaN stays
     return both[0], both[1]

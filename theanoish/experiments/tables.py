@@ -8,10 +8,10 @@ from typing import Any
 
 from theanoish.errors import InputError
 from theanoish.experiments.cells import Sweep
-from theanoish.experiments.contrasts import contrasts_markdown, find_contrasts, score_networks
+from theanoish.experiments.contrasts import SMALLEST_DIFFERENCE, find_contrasts, score_networks
 from theanoish.experiments.cost import cost
 from theanoish.experiments.evaluation import Predictions
-from theanoish.experiments.paper import REGRESSION, TABLES, Cell
+from theanoish.experiments.paper import REGRESSION, TABLES, Cell, paper_auc
 from theanoish.experiments.statistics import interval
 from theanoish.files import read_json, write_json, write_text
 from theanoish.settings import Settings
@@ -72,24 +72,28 @@ def collect(
     """
     values, regression = baselines or (None, None)
     networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
-    predictions = {name: _predictions(sweep, settings) for name, settings in networks.items()}
-    intervals, contrasts = _compared({name: by_seed for name, by_seed in predictions.items() if by_seed}, regression)
+    finished = {name: _finished(sweep, settings) for name, settings in networks.items()}
+    predictions = {name: {seed: p for seed, (_, p) in cells.items()} for name, cells in finished.items() if cells}
+    intervals, contrasts = _compared(predictions, regression)
     settings = sweep.settings(Settings()).as_dict()
     return {
         "data": sweep.data.name,
         "updates": settings["updates"],
         "seeds": sweep.seeds,
         "settings": {name: settings[name] for name in _OPEN},
-        "tables": {t: [_collect_cell(sweep, cell, predictions, intervals) for cell in TABLES[t]] for t in tables},
+        "tables": {
+            table: [_collect_cell(cell, finished[cell.settings.name], intervals) for cell in TABLES[table]]
+            for table in tables
+        },
         "contrasts": contrasts,
         "baselines": values,
     }
 
 
-def _predictions(sweep: Sweep, network: Settings) -> dict[int, Predictions]:
-    """What a network's finished cells predict, by seed."""
-    found = {job.settings.seed: job.predictions for job in sweep.jobs(network) if job.scores is not None}
-    return {seed: predictions for seed, predictions in found.items() if predictions is not None}
+def _finished(sweep: Sweep, network: Settings) -> dict[int, tuple[dict[str, Any], Predictions]]:
+    """Test scores and predictions of a network's finished cells, by seed."""
+    found = ((job.settings.seed, job.scores, job.predictions) for job in sweep.jobs(network))
+    return {seed: (scores, predictions) for seed, scores, predictions in found if scores and predictions}
 
 
 def _compared(
@@ -106,16 +110,11 @@ def _compared(
 
 
 def _collect_cell(
-    sweep: Sweep,
-    cell: Cell,
-    predictions: dict[str, dict[int, Predictions]],
-    intervals: dict[str, list[float] | None],
+    cell: Cell, finished: dict[int, tuple[dict[str, Any], Predictions]], intervals: dict[str, list[float] | None]
 ) -> dict[str, Any]:
-    by_seed = predictions[cell.settings.name]
-    finished = [(job, job.scores) for job in sweep.jobs(cell.settings) if job.settings.seed in by_seed]
     runs = [
         {
-            "seed": job.settings.seed,
+            "seed": seed,
             "auc": scores["mean_auc"],
             "artist_filtered_auc": scores["artist_filtered_mean_auc"],
             "average_precision": scores["mean_average_precision"],
@@ -124,14 +123,13 @@ def _collect_cell(
             "clips": scores["clips"],
             "clips_kept": scores["clips_kept"],
         }
-        for job, scores in finished
-        if scores is not None
+        for seed, (scores, _) in finished.items()
     ]
     aucs = [run["auc"] for run in runs if run["auc"] is not None]
     return {
         "row": cell.row,
         "network": cell.settings.name,
-        "paper_auc": cell.auc,
+        "paper_auc": paper_auc(cell.settings),
         "operations": cost(cell.settings).operations,
         "parameters": cost(cell.settings).parameters,
         "mean_auc": statistics.fmean(aucs) if aucs else None,
@@ -152,8 +150,9 @@ def markdown(results: dict[str, Any]) -> str:
         ]
         parts += ["**Without a network** (logistic regression)", _aligned([["features", "AUC"], *rows])]
         parts += results["baselines"]["warnings"]
-    contrasts = contrasts_markdown(results["contrasts"])
-    return "\n\n".join([*parts, contrasts] if contrasts else parts) + "\n"
+    if results["contrasts"]:
+        parts.append(contrasts_markdown(results["contrasts"]))
+    return "\n\n".join(parts) + "\n"
 
 
 def _conditions(results: dict[str, Any]) -> str:
@@ -193,6 +192,29 @@ def _score(auc: float | None, bounds: list[float] | None) -> str:
 
 def _half(bounds: list[float]) -> float:
     return (bounds[1] - bounds[0]) / 2
+
+
+def contrasts_markdown(contrasts: list[dict[str, Any]]) -> str:
+    """The contrasts as a Markdown table with what one must know to read it."""
+    lines = [["finding", "ours", "95 % interval", "paper", "paper finds", "verdict"]]
+    for row in contrasts:
+        ours, paper = _signed(row["difference"]), _signed(row["paper_difference"])
+        bounds = " to ".join(map(_signed, row["interval"])) if row["interval"] else "-"
+        lines.append([row["finding"], ours, bounds, paper, row["paper_finds"], row["verdict"]])
+    fewest, most = min(row["seeds"] for row in contrasts), max(row["seeds"] for row in contrasts)
+    seeds = "1 seed" if most == 1 else f"{fewest} seeds" if fewest == most else f"{fewest} to {most} seeds"
+    clips, resampled = contrasts[0]["clips"], contrasts[0]["resampled"]
+    return (
+        f"**The paper's findings as contrasts** (differences of mean test AUC)\n\n{_aligned(lines)}\n\n"
+        f"Intervals over {seeds} and {clips} test clips ({resampled['units']} {resampled['by']}s drawn with "
+        'replacement, alike for both networks). "No difference" holds if the whole interval is within '
+        f"± {SMALLEST_DIFFERENCE}, the smallest difference that the paper calls one; with one seed nothing is "
+        "resolved. One interval of 20 misses the truth on average."
+    )
+
+
+def _signed(difference: float | None) -> str:
+    return "-" if difference is None else f"{difference:+.4f}"
 
 
 def _aligned(lines: list[list[str]]) -> str:

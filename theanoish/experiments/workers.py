@@ -5,7 +5,6 @@
 """
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -89,7 +88,7 @@ class Attempt:
         """The last line that was printed; empty if there is none."""
         with suppress(OSError), self._log.open("rb") as log:
             log.seek(self._log_start)
-            lines = re.split(r"[\r\n]+", log.read().decode(errors="replace"))
+            lines = log.read().decode(errors="replace").splitlines()
             return next((line.strip() for line in reversed(lines) if line.strip()), "")
         return ""
 

@@ -155,8 +155,8 @@ class Network:
     @property
     def trained(self) -> dict[str, Any]:
         """The parameters that training changes: all of them, but for the strided convolution's if it is fixed."""
-        fixed = "strided/" if self.settings.fixed_filters else None
-        return {n: variable for n, variable in self.parameters.items() if not (fixed and n.startswith(fixed))}
+        fixed = self.settings.fixed_filters
+        return {n: variable for n, variable in self.parameters.items() if not (fixed and n.startswith("strided/"))}
 
     def measure_start(
         self, windows: NDArray[Any], labels: NDArray[np.uint8], filters: NDArray[np.float32] | None = None
@@ -194,10 +194,6 @@ class Network:
     def logits(self, windows: TensorVariable, masks: TensorVariable | None = None) -> TensorVariable:
         """What the sigmoid of the top layer takes, float32 (minibatch, tags)."""
         return self.layers(windows, masks)["output"]
-
-    def hidden_units(self, windows: TensorVariable) -> TensorVariable:
-        """The penultimate layer, float32 (minibatch, 100)."""
-        return self.layers(windows)["hidden"]
 
     def probabilities(self, windows: TensorVariable) -> TensorVariable:
         """Probability of each tag, float32 (minibatch, tags)."""

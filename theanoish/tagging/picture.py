@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from theanoish.errors import InputError
@@ -52,12 +52,13 @@ def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
     height = 0.75 + 0.19 * rows + below
     figure = Figure(figsize=(10, height), dpi=150)
     axes = figure.add_axes((0.13, below / height, 0.79, 0.19 * rows / height))
-    colours = LinearSegmentedColormap.from_list("probability", ON_LIGHT, STEPS)
+    colours = ListedColormap(ON_LIGHT)
     edges = [*range(rows + 1)]
     mesh = axes.pcolormesh(taggram.edges, edges, taggram.probabilities[:, columns].T, cmap=colours, vmin=0, vmax=top)
     axes.hlines(edges, 0, taggram.seconds, "white", linewidth=1.5)
     axes.set(xlim=(0, taggram.seconds), ylim=(rows, 0))
-    axes.set_yticks([row + 0.5 for row in range(rows)], [taggram.tags[column] for column in columns], fontsize=8)
+    names = [taggram.tags[column] for column in columns]
+    axes.set_yticks([row + 0.5 for row in range(rows)], names, fontsize=8, parse_math=False)
     ticks = tick_seconds(taggram.seconds, 10)
     axes.set_xticks(ticks, [clock(tick) for tick in ticks], fontsize=8)
     axes.tick_params(length=0, colors=INK)

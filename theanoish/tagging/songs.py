@@ -104,7 +104,11 @@ def read_songs(paths: Iterable[Path], representation: Representation, workers: i
                     unread.popleft()
                     yield song
         except BrokenProcessPool:  # one of the songs being read killed its worker
-            yield _read_alone(unread.popleft(), representation)
+            path = unread.popleft()
+            try:
+                yield next(in_order(read, [path], 1, 1))
+            except BrokenProcessPool:
+                yield Failure(path, "the process that decodes it dies, perhaps for want of memory")
 
 
 def _read_or_explain(path: Path, representation: Representation) -> Song | Failure:
@@ -112,13 +116,6 @@ def _read_or_explain(path: Path, representation: Representation) -> Song | Failu
         return read_song(path, representation)
     except AudioError as error:
         return Failure(path, error.reason)
-
-
-def _read_alone(path: Path, representation: Representation) -> Song | Failure:
-    try:
-        return next(in_order(partial(_read_or_explain, representation=representation), [path], 1, 1))
-    except BrokenProcessPool:
-        return Failure(path, "the process that decodes it dies, perhaps for want of memory")
 
 
 def check_hop(hop: float) -> None:

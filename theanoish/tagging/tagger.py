@@ -1,6 +1,6 @@
 """A trained network that tags songs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from theanoish.tagging.taggram import Taggram
 from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import Predictor
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
-DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
+DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "models" / "mel_256_256.pkl"
 
 
 class Tagger:
@@ -89,9 +88,7 @@ class Tagger:
 
     def embed(self, file: str | Path, hop: float = WINDOW_SECONDS) -> NDArray[np.float32]:
         """The 100 units below the output layer for each window that `windows` has, float32 (windows, 100)."""
-        song = read_song(Path(file), self.representation)
-        begins = window_begins(song.samples, hop)
-        return np.concatenate([self._hidden_units(batch) for batch in self._batches(song, begins)])[: len(begins)]
+        return self._of_windows(self._hidden_units, read_song(Path(file), self.representation), hop)
 
     @property
     def filters(self) -> NDArray[np.float32]:
@@ -108,13 +105,9 @@ class Tagger:
 
     def listen(self, song: Song, hop: float = WINDOW_SECONDS) -> Taggram:
         """As `windows`, of a song that has been read."""
-        begins = window_begins(song.samples, hop)
-        batches = [self._predictor.predict_windows(batch) for batch in self._batches(song, begins)]
-        probabilities = np.concatenate(batches)[: len(begins), self._columns]
-        if not np.isfinite(probabilities).all():
-            raise InputError(f"{song.path}: predictions are not finite: the checkpoint is damaged")
-        seconds = song.samples / SAMPLE_RATE
-        return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
+        probabilities = self._of_windows(self._predictor.predict_windows, song, hop)[:, self._columns]
+        begins, seconds = window_begins(song.samples, hop) / SAMPLE_RATE, song.samples / SAMPLE_RATE
+        return Taggram(song.path, seconds, self.tags, begins, probabilities, song.remark)
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -123,7 +116,15 @@ class Tagger:
     @cached_property
     def _hidden_units(self) -> Any:
         variable = self._network.window_variable(self._predictor.windows_a_call)
-        return compile_function([variable], self._network.hidden_units(variable), DEFAULT_BACKEND)
+        return compile_function([variable], self._network.layers(variable)["hidden"], DEFAULT_BACKEND)
+
+    def _of_windows(self, compute: Callable[[Any], Any], song: Song, hop: float) -> NDArray[np.float32]:
+        """What a compiled function gives for the windows of a song."""
+        begins = window_begins(song.samples, hop)
+        values = np.concatenate([compute(batch) for batch in self._batches(song, begins)])[: len(begins)]
+        if not np.isfinite(values).all():
+            raise InputError(f"{song.path}: predictions are not finite: the checkpoint is damaged")
+        return values
 
     def _batches(self, song: Song, begins: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """The windows at `begins`, as many as a compiled call takes; the last are filled up with zeros."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES
 from theanoish.tagging.songs import WINDOW_SECONDS, name_of
 
 STRONG = 0.5  # of a tag's highest probability in the song
@@ -46,7 +45,7 @@ class Taggram:
     @property
     def padded(self) -> bool:
         """Whether the song is shorter than a window, which silence then fills."""
-        return self.seconds < WINDOW_SAMPLES / SAMPLE_RATE
+        return self.seconds < WINDOW_SECONDS
 
     @cached_property
     def means(self) -> NDArray[np.float32]:

@@ -26,7 +26,8 @@ def draw_curve(path: Path, title: str, history: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(7, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     upper.plot(updates, [entry["loss"] for entry in history], color="0.4", marker=marker)
-    upper.set(title=title, ylabel="training loss\n(binary cross-entropy)")
+    upper.set_title(title, parse_math=False)  # which may hold dollar signs
+    upper.set_ylabel("training loss\n(binary cross-entropy)")
     lower.plot(updates, [entry["validation_auc"] for entry in history], color="C0", marker=marker)
     lower.set(xlabel="update", ylabel="validation AUC", xlim=(0, 1.03 * updates[-1]))
     lower.xaxis.set_major_formatter("{x:,.0f}")

@@ -25,7 +25,7 @@ from theanoish.model.compile import BACKENDS
 from theanoish.settings import Settings
 from theanoish.training import checkpoint
 from theanoish.training.curve import draw_curve
-from theanoish.training.metrics import score_tags
+from theanoish.training.metrics import chance_error, score_tags
 from theanoish.training.prediction import ClipPredictions, Predictor
 from theanoish.training.progress import Progress, Report
 from theanoish.training.trainer import Trainer
@@ -43,8 +43,6 @@ class Run:
     progress : Progress
     initial : str
         The checkpoint whose parameters it started from; empty if it started from its seed.
-    initial_filters : float32 array (filters, length) or None
-        What a new run's strided convolution starts as, for samples in [-1, 1), if that is not noise.
 
     Raises
     ------
@@ -58,14 +56,13 @@ class Run:
         self.folder, self.settings, self.dataset, self.backend = folder, settings, dataset, backend
         self.progress = Progress()
         self.initial = ""
-        self.initial_filters: NDArray[np.float32] | None = None
         self._trainer = Trainer(settings, dataset, backend)
         self.network = self._trainer.network
         self._predictor = Predictor(self.network, backend)
         rows = dataset.rows("validation")
         self._validation_windows = dataset.windows(settings, rows)
         self._validation_labels = dataset.labels[rows]
-        if math.isnan(score_tags(self._validation_labels, self._validation_labels.astype(np.float32)).mean_auc):
+        if math.isinf(chance_error(self._validation_labels)):
             raise InputError(f"{dataset.path}: no tag has both positive and negative clips in split 'validation'")
 
     def train(self, stop: StopRequest, report: Report) -> bool:
@@ -167,7 +164,7 @@ class Run:
             "parameters": self.network.values(),
             "update": self.progress.update,
             "history": self.progress.history,
-            "data": {"path": str(self.dataset.path.resolve()), "fingerprint": self.dataset.fingerprint()},
+            "data": {"path": _noted(self.dataset.path), "fingerprint": self.dataset.fingerprint()},
             "initial": self.initial,
             "backend": self.backend,
             "versions": versions_in_use(),
@@ -179,13 +176,18 @@ class Run:
         values = {name: common[name] for name in ("settings", "data", "initial", "backend", "versions")}
         write_json(self.folder / "settings.json", values | {"data": common["data"]["path"]})
 
-    def begin(self, initial: Path | None) -> None:
-        """Give a new network the parameters that it starts from: measured ones, or those of a checkpoint."""
+    def begin(self, initial: Path | None) -> NDArray[np.float32] | None:
+        """Give a new network the parameters that it starts from: measured ones, or those of a checkpoint.
+
+        Returns
+        -------
+        float32 array (filters, length) or None
+            What its strided convolution starts as, for samples in [-1, 1), if that is neither noise nor a checkpoint's.
+        """
+        filters = self._trainer.initial_filters() if initial is None else None
+        self._trainer.measure_start(filters)
         if initial is None:
-            self.initial_filters = self._trainer.initial_filters()
-            self._trainer.measure_start(self.initial_filters)
-            return
-        self._trainer.measure_start()
+            return filters
         saved, _ = checkpoint.load_network(initial)
         parameters = saved["parameters"]
         if saved["tags"] != self.dataset.tags:
@@ -196,7 +198,8 @@ class Run:
         except InputError as error:
             name = Settings.from_dict(saved["settings"]).name
             raise InputError(f"{initial}: {error}; it is of {name}, and {self.settings.name} is asked for") from error
-        self.initial = f"{initial.resolve()}, update {saved['update']}"
+        self.initial = f"{_noted(initial)}, update {saved['update']}"
+        return None
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that an earlier run of the same settings saved."""
@@ -205,6 +208,16 @@ class Run:
         losses = state["losses"]
         self.progress = Progress(state["update"], math.nan, losses["sum"], losses["count"], state["history"])
         self.initial = state["initial"]
+
+
+def _noted(path: Path) -> str:
+    """Where a file is, as text that other files may hold."""
+    text = str(path.resolve())
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: its name is not UTF-8, and a run must note it; rename it") from error
+    return text
 
 
 def start_run(folder: Path, settings: Settings, dataset: Dataset, backend: str, initial: Path | None = None) -> Run:
@@ -222,15 +235,15 @@ def start_run(folder: Path, settings: Settings, dataset: Dataset, backend: str, 
     Raises
     ------
     InputError
-        If the folder holds a run already, or the parameters of `initial` do not fit.
+        If the folder holds a run already, the parameters of `initial` do not fit, or a path is not UTF-8.
     """
     if (folder / "settings.json").exists():
         raise InputError(f"{folder}: holds a run already; continue it with --resume {folder}, or choose another --run")
     run = Run(folder, settings, dataset, backend)
-    run.begin(initial)
+    filters = run.begin(initial)
     folder.mkdir(parents=True, exist_ok=True)
-    if run.initial_filters is not None:
-        store_filters(folder, settings, run.initial_filters)
+    if filters is not None:
+        store_filters(folder, settings, filters)
     run.save_state()
     run.write_settings()
     return run

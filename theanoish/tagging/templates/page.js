@@ -18,16 +18,17 @@
     return minutes < 60 ? `${minutes}:${pad(whole % 60)}` : `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(whole % 60)}`;
   };
   const windowAt = (seconds) => Math.max(0, data.edges.findLastIndex((edge, i) => edge <= seconds && i < data.edges.length - 1));
-  const probability = (row, seconds) => (data.values[row][windowAt(seconds)] / 1000).toFixed(2);
+  const probability = (row, window) => (data.values[row][window] / 1000).toFixed(2);
   const percent = (seconds) => `${(100 * Math.min(seconds, data.seconds)) / data.seconds}%`;
 
   function showValues(seconds) {
     column.textContent = seconds === null ? "mean" : clock(seconds);
-    values.forEach((value, row) => (value.textContent = seconds === null ? value.dataset.mean : probability(row, seconds)));
+    const window = windowAt(seconds);
+    values.forEach((value, row) => (value.textContent = seconds === null ? value.dataset.mean : probability(row, window)));
   }
   function say() {
     const { row, seconds } = pointed ?? {};
-    status.textContent = pointed ? `${rows[row].dataset.tag} ${probability(row, seconds)} at ${clock(seconds)}` : welcome;
+    status.textContent = pointed ? `${rows[row].dataset.tag} ${probability(row, windowAt(seconds))} at ${clock(seconds)}` : welcome;
   }
   function draw() {
     const seconds = audio.currentTime;
@@ -84,12 +85,9 @@
       move(momentAt(event));
       audio.play();
     });
-    const strongest = () => {
-      const best = data.values[number].indexOf(Math.max(...data.values[number]));
-      return data.edges[best];
-    };
     button.addEventListener("click", () => {
-      move(strongest());
+      const strongest = data.values[number].reduce((best, value, i, all) => (value > all[best] ? i : best), 0);
+      move(data.edges[strongest]);
       audio.play();
     });
     const describe = () => {
