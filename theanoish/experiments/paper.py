@@ -181,6 +181,11 @@ _STEPS = (
     ("mel-initialised - random, root", "L2 of 2, mel-initialised", "L2 pooling of 2"),
     ("mel-initialised - random, log", "L2 of 2, log, mel-initialised", "L2 of 2, log"),
     ("fixed - trained, mel-initialised, log", "L2 of 2, log, mel-initialised, fixed", "L2 of 2, log, mel-initialised"),
+    (
+        "mel-initialised, log, fixed - 64 bands, spectrograms",  # of as many channels
+        "L2 of 2, log, mel-initialised, fixed",
+        "spectrograms, 64 bands",
+    ),
     ("unsupervised - random, log", "L2 of 2, log, unsupervised", "L2 of 2, log"),
     ("k-means - random, log", "L2 of 2, log, k-means", "L2 of 2, log"),
     (
