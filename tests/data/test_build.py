@@ -21,6 +21,7 @@ from theanoish.data.mel import log_mel
 from theanoish.data.storage import STRUCTURE_BYTES, make_skeleton
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
+from theanoish.machine import versions_in_use
 from theanoish.representation import RAW, REPRESENTATIONS, Representation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,6 +202,17 @@ def stop_after(clips):
         stop.requested = stage == "reading clips" and done >= clips
 
     return stop, progress
+
+
+@pytest.mark.parametrize(("package", "resumed"), [("jax", 6), ("numpy", 0)])
+def test_software_that_decides_no_array_voids_no_half_built_data_set(
+    tmp_path, make_source, monkeypatch, package, resumed
+):
+    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
+    with pytest.raises(BuildStopped):
+        build(settings, *stop_after(6))
+    monkeypatch.setattr("theanoish.data.plan.versions_in_use", lambda: {**versions_in_use(), package: "99"})
+    assert build(settings, StopRequest()).resumed == resumed
 
 
 def test_a_stopped_build_continues_where_it_stopped(tmp_path, make_source):

@@ -120,10 +120,11 @@ def test_rare_tags_are_left_out_unless_asked_for(mel_checkpoint, song, tmp_path)
 
 def test_predictions_that_are_no_numbers_are_an_error(song):
     tagger, values = tagger_of(Settings(length=1024, stride=1024))
-    values["output/bias"][:] = np.nan
-    tagger._network.set_values(values)
-    with pytest.raises(InputError, match="not finite"):
-        tagger.windows(song)
+    for layer, use in (("output", tagger.windows), ("hidden", tagger.embed)):
+        values[f"{layer}/bias"][:] = np.nan
+        tagger._network.set_values(values)
+        with pytest.raises(InputError, match="not finite"):
+            use(song)
 
 
 def test_without_weights_the_message_says_what_to_do(tmp_path, monkeypatch):
