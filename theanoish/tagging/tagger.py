@@ -88,7 +88,8 @@ class Tagger:
 
     def embed(self, file: str | Path, hop: float = WINDOW_SECONDS) -> NDArray[np.float32]:
         """The 100 units below the output layer for each window that `windows` has, float32 (windows, 100)."""
-        return self._of_windows(self._hidden_units, read_song(Path(file), self.representation), hop)
+        song = read_song(Path(file), self.representation)
+        return self._of_windows(self._hidden_units, song, window_begins(song.samples, hop))
 
     @property
     def filters(self) -> NDArray[np.float32]:
@@ -105,9 +106,10 @@ class Tagger:
 
     def listen(self, song: Song, hop: float = WINDOW_SECONDS) -> Taggram:
         """As `windows`, of a song that has been read."""
-        probabilities = self._of_windows(self._predictor.predict_windows, song, hop)[:, self._columns]
-        begins, seconds = window_begins(song.samples, hop) / SAMPLE_RATE, song.samples / SAMPLE_RATE
-        return Taggram(song.path, seconds, self.tags, begins, probabilities, song.remark)
+        begins = window_begins(song.samples, hop)
+        probabilities = self._of_windows(self._predictor.predict_windows, song, begins)[:, self._columns]
+        seconds = song.samples / SAMPLE_RATE
+        return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -118,9 +120,8 @@ class Tagger:
         variable = self._network.window_variable(self._predictor.windows_a_call)
         return compile_function([variable], self._network.layers(variable)["hidden"], DEFAULT_BACKEND)
 
-    def _of_windows(self, compute: Callable[[Any], Any], song: Song, hop: float) -> NDArray[np.float32]:
-        """What a compiled function gives for the windows of a song."""
-        begins = window_begins(song.samples, hop)
+    def _of_windows(self, compute: Callable[[Any], Any], song: Song, begins: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What a compiled function gives for the windows of a song at `begins`."""
         values = np.concatenate([compute(batch) for batch in self._batches(song, begins)])[: len(begins)]
         if not np.isfinite(values).all():
             raise InputError(f"{song.path}: predictions are not finite: the checkpoint is damaged")

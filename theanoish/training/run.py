@@ -47,7 +47,8 @@ class Run:
     Raises
     ------
     InputError
-        If there is no such backend, or no tag has both positive and negative clips to validate on.
+        If there is no such backend, the data set's path is not UTF-8, or no tag has both positive and negative clips to
+        validate on.
     """
 
     def __init__(self, folder: Path, settings: Settings, dataset: Dataset, backend: str) -> None:
@@ -56,6 +57,7 @@ class Run:
         self.folder, self.settings, self.dataset, self.backend = folder, settings, dataset, backend
         self.progress = Progress()
         self.initial = ""
+        self._data = {"path": _noted(dataset.path), "fingerprint": dataset.fingerprint()}
         self._trainer = Trainer(settings, dataset, backend)
         self.network = self._trainer.network
         self._predictor = Predictor(self.network, backend)
@@ -164,7 +166,7 @@ class Run:
             "parameters": self.network.values(),
             "update": self.progress.update,
             "history": self.progress.history,
-            "data": {"path": _noted(self.dataset.path), "fingerprint": self.dataset.fingerprint()},
+            "data": self._data,
             "initial": self.initial,
             "backend": self.backend,
             "versions": versions_in_use(),
