@@ -104,6 +104,7 @@ def test_report_and_json(found):
 
 def test_a_file_with_spectrograms_only(tmp_path):
     values, _ = measure_baselines(write_data(tmp_path / "d.h5", ["mel_1024_1024"]))
+    assert "log-mel statistics are of mel_1024_1024" in baselines_text(values)
     assert [row["name"] for row in values["baselines"]] == [
         "length",
         "log-mel statistics",

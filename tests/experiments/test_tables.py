@@ -72,7 +72,9 @@ def test_the_largest_share_of_silent_units_is_told(sweep):
 def test_baselines_have_a_table_of_their_own(sweep):
     rows = [{"name": "log-mel statistics", "mean_auc": 0.7, "mean_auc_interval": [0.68, 0.72]}]
     regression = sweep.plan(["1"], ["mel_256_256"])[0].predictions
-    text = markdown(collect(sweep, ["1"], ({"baselines": rows, "warnings": ["so loud"]}, regression)))
+    values = {"baselines": rows, "warnings": ["so loud"], "spectrogram": "mel_512_256"}
+    text = markdown(collect(sweep, ["1"], (values, regression)))
+    assert "statistics are of mel_512_256" in text
     assert ["log-mel statistics", "0.7000 ± 0.0200"] in entries(text)
     assert "so loud" in text
     (difference,) = [line for line in entries(text) if line[:1] == ["raw audio, 256/256 - logistic regression"]]

@@ -49,8 +49,8 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
     Returns
     -------
     values : dict
-        Plain values: "data", its "fingerprint", "clips" per split, "baselines" (each with "name", "mean_auc",
-        "mean_auc_interval", "mean_average_precision", "tags") and "warnings".
+        Plain values: "data", its "fingerprint", "clips" per split, the "spectrogram" that log-mel statistics are of,
+        "baselines" (each with "name", "mean_auc", "mean_auc_interval", "mean_average_precision", "tags"), "warnings".
     regression : Predictions
         Of logistic regression on log-mel statistics, for the test clips.
 
@@ -62,7 +62,9 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
     dataset = Dataset(path)
     parts = {split: np.flatnonzero(dataset.splits == split) for split in ("train", "validation", "test")}
     parts |= {split: dataset.rows(split) for split in ("train", "test")}
-    shortcuts, bands = _features_of(dataset, report)
+    there = [shape for shape in LENGTHS_AND_STRIDES if Representation(*shape).name in dataset.representations]
+    spectrogram = Representation(*[*there, LENGTHS_AND_STRIDES[0]][0])
+    shortcuts, bands = _features_of(dataset, spectrogram, report)
     artists, titles = ([names[row] for row in parts["test"]] for names in (dataset.artists, dataset.titles))
     resamples = resample(artists, titles)
     train_labels = dataset.labels[parts["train"]]
@@ -96,6 +98,7 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
         "data": path.name,
         "fingerprint": dataset.fingerprint(),
         "clips": {split: len(chosen) for split, chosen in parts.items()},
+        "spectrogram": spectrogram.name,
         "baselines": rows,
         "warnings": warnings,
     }
@@ -103,13 +106,14 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
     return values, Predictions(predicted, dataset.labels[test], dataset.ids[test], artists, titles, dataset.tags)
 
 
-def _features_of(dataset: Dataset, report: Report) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _features_of(
+    dataset: Dataset, spectrogram: Representation, report: Report
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shortcuts (clips, 4), NaN but for lengths without raw samples; mean and spread per band (clips, 256)."""
     every = np.arange(len(dataset.ids))
     raw = dataset.windows(Settings(frontend="raw"), every) if "raw" in dataset.representations else None
-    there = [shape for shape in LENGTHS_AND_STRIDES if Representation(*shape).name in dataset.representations]
-    length, stride = [*there, LENGTHS_AND_STRIDES[0]][0]
-    mel = dataset.windows(Settings(frontend="mel", length=length, stride=stride), every) if there else None
+    settings = Settings(frontend="mel", length=spectrogram.length, stride=spectrogram.stride)
+    mel = dataset.windows(settings, every) if spectrogram.name in dataset.representations else None
     if raw is None and mel is None:
         raise InputError(f"{dataset.path}: has neither raw samples nor a spectrogram; build it again")
     shortcuts, bands = np.full((len(every), len(SHORTCUTS)), np.nan), np.empty((len(every), 2 * MEL_CHANNELS))
@@ -118,7 +122,7 @@ def _features_of(dataset: Dataset, report: Report) -> tuple[NDArray[np.float64],
         samples = _whole_clip(raw, clip) if raw else np.empty(0, np.int16)
         if raw:
             shortcuts[clip, :-1] = _loudness_of(samples)
-        frames = _whole_clip(mel, clip) if mel else log_mel(samples, Representation(length, stride))
+        frames = _whole_clip(mel, clip) if mel else log_mel(samples, spectrogram)
         bands[clip] = np.concatenate([frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)])
         report("clips", clip + 1, len(every))
     if not np.isfinite(bands).all():
@@ -207,7 +211,10 @@ def _warnings(row: dict[str, Any]) -> list[str]:
 def baselines_text(values: dict[str, Any]) -> str:
     """What `measure_baselines` found, for a terminal."""
     clips = ", ".join(f"{count} {split}" for split, count in values["clips"].items())
-    lines = [f"{values['data']}: {clips} clips; logistic regression, mean test AUC over tags and its 95 % interval"]
+    lines = [
+        f"{values['data']}: {clips} clips; logistic regression, mean test AUC over tags and its 95 % interval; log-mel "
+        f"statistics are of {values['spectrogram']}"
+    ]
     for row in values["baselines"]:
         auc = "-" if row["mean_auc"] is None else f"{row['mean_auc']:.4f}"
         bounds = row["mean_auc_interval"]

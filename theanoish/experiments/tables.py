@@ -148,7 +148,8 @@ def markdown(results: dict[str, Any]) -> str:
             [row["name"], _score(row["mean_auc"], row["mean_auc_interval"])]
             for row in results["baselines"]["baselines"]
         ]
-        parts += ["**Without a network** (logistic regression)", _aligned([["features", "AUC"], *rows])]
+        of = f"logistic regression; log-mel statistics are of {results['baselines']['spectrogram']}"
+        parts += [f"**Without a network** ({of})", _aligned([["features", "AUC"], *rows])]
         parts += results["baselines"]["warnings"]
     if results["contrasts"]:
         parts.append(contrasts_markdown(results["contrasts"]))
