@@ -205,7 +205,7 @@ def _warnings(row: dict[str, Any]) -> list[str]:
     named = ", ".join(f"{entry['tag']} {entry['auc']:.2f}" for entry in found[:5])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
     meaning = "is loudness part of the music there?" if row["name"] in ("RMS", "peak") else "which cannot be music"
-    return [f"{row['name']} alone predicts {len(found)} of {len(row['tags'])} tags, such as {named}{more}: {meaning}"]
+    return [f"{row['name']} alone predicts {len(found)} of {len(row['tags'])} tags ({named}{more}): {meaning}"]
 
 
 def baselines_text(values: dict[str, Any]) -> str:
