@@ -15,13 +15,15 @@ from theanoish.command import escaped, progress, run_script, user_path
 from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
 from theanoish.experiments.baselines import baselines_text, measure_baselines
-from theanoish.experiments.evaluation import Evaluation, evaluate, write_csv, write_predictions
+from theanoish.experiments.evaluation import FEWEST_CLIPS, FEWEST_POSITIVES, evaluate, write_csv, write_predictions
 from theanoish.files import check_writable, write_json
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
+from theanoish.settings import Settings
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("checkpoint", type=user_path, nargs="?", help="checkpoint.pkl of a run folder")
     what.add_argument(
@@ -30,12 +32,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="DATA",
         help="instead of a checkpoint: what loudness, offsets and logistic regression reach on this HDF5 data set",
     )
-    parser.add_argument("--data", type=user_path, help="HDF5 data set (default: the one it was trained on)")
-    parser.add_argument("--split", choices=SPLITS, help="which clips (default: test)")
-    parser.add_argument("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
-    parser.add_argument("--json", type=user_path, metavar="FILE", help="write all scores as JSON")
-    parser.add_argument("--csv", type=user_path, metavar="FILE", help="write the table of tags as CSV")
-    parser.add_argument(
+    add("--data", type=user_path, help="HDF5 data set (default: the one it was trained on)")
+    add("--split", choices=SPLITS, help="which clips (default: test)")
+    add("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
+    add("--json", type=user_path, metavar="FILE", help="write all scores as JSON")
+    add("--csv", type=user_path, metavar="FILE", help="write the table of tags as CSV")
+    add(
         "--predictions",
         type=user_path,
         metavar="FILE",
@@ -44,9 +46,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def report(evaluation: Evaluation) -> str:
+def report(values: dict[str, Any]) -> str:
     """The table of tags and the means as text."""
-    values = evaluation.as_dict()
     lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
     for row in values["tags"]:
         auc, precision = number(row["auc"]), number(row["average_precision"])
@@ -59,15 +60,19 @@ def report(evaluation: Evaluation) -> str:
     if values["undefined_tags"]:
         names = ", ".join(values["undefined_tags"])
         lines.append(f"left out of the means, having no positive or no negative clip: {names}")
-    if evaluation.is_small:
+    few = [
+        tag for tag in values["tags"] if min(tag["positives"], values["clips"] - tag["positives"]) < FEWEST_POSITIVES
+    ]
+    if values["clips"] < FEWEST_CLIPS or 2 * len(few) > len(values["tags"]):
+        rare = len(few) - len(values["undefined_tags"])
         lines.append(
-            f"few clips: {values['clips']}, and {evaluation.rare_tags} tags that fewer than 5 clips have or lack; a "
+            f"few clips: {values['clips']}, and {rare} tags that fewer than 5 clips have or lack; a "
             "single tag's score means little here"
             + (", and the interval says what the mean is worth" if values["mean_auc_interval"] else "")
         )
     lines.append(
-        f"{evaluation.settings.name}, update {values['update']}, {values['data']}: {values['clips']} clips of "
-        f"split {values['split']} ({values['clips_kept']} clips kept)"
+        f"{Settings.from_dict(values['settings']).name}, update {values['update']}, {values['data']}: "
+        f"{values['clips']} clips of split {values['split']} ({values['clips_kept']} clips kept)"
     )
     lines += artist_lines(values)
     if silent := ", ".join(f"{share:.0%} of {layer}" for layer, share in values["silent"].items() if share):
@@ -109,14 +114,14 @@ def main(arguments: list[str] | None = None) -> int:
         return print_baselines(args)
     with progress() as update:
         split, backend = args.split or "test", args.backend or DEFAULT_BACKEND
-        evaluation = evaluate(args.checkpoint, args.data, split, backend, partial(update, "windows"))
+        values, predictions = evaluate(args.checkpoint, args.data, split, backend, partial(update, "windows"))
     if args.json:
-        write_json(args.json, evaluation.as_dict())
+        write_json(args.json, values)
     if args.csv:
-        write_csv(args.csv, evaluation)
+        write_csv(args.csv, values["tags"])
     if args.predictions:
-        write_predictions(args.predictions, evaluation.predictions)
-    print(report(evaluation))
+        write_predictions(args.predictions, predictions)
+    print(report(values))
     return 0
 
 

@@ -27,25 +27,22 @@ Add = Callable[[Taggram | Failure], None]
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
-    parser.add_argument(
-        "--checkpoint", type=user_path, help="checkpoint.pkl of a run (default: the weights in models/)"
-    )
-    parser.add_argument("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
-    parser.add_argument(
-        "--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
+    add("--checkpoint", type=user_path, help="checkpoint.pkl of a run (default: the weights in models/)")
+    add("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
+    add("--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust")
+    add(
         "--hop",
         type=float,
         default=WINDOW_SECONDS,
         metavar="SECONDS",
         help="between two windows (default: 3, a window)",
     )
-    parser.add_argument("--json", type=user_path, metavar="FILE", help="write everything, window by window, as JSON")
-    parser.add_argument("--csv", type=user_path, metavar="FILE", help="write a row per song and a column per tag")
-    parser.add_argument("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
-    parser.add_argument("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
+    add("--json", type=user_path, metavar="FILE", help="write everything, window by window, as JSON")
+    add("--csv", type=user_path, metavar="FILE", help="write a row per song and a column per tag")
+    add("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
+    add("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
     parser.epilog = "With several songs, --picture and --html name folders."
     return parser.parse_args(arguments)
 
@@ -55,20 +52,16 @@ def prepare_outputs(args: argparse.Namespace, several: bool) -> None:
     for file in filter(None, (args.json, args.csv)):
         check_writable(file)
     for path in filter(None, (args.picture, args.html)):
-        if several:
-            make_folder(path)
-        else:
+        if not several:
             check_writable(path)
+        elif path.exists() and not path.is_dir():
+            raise InputError(f"{path}: is a file; with several songs, --picture and --html name folders")
+        else:
+            path.mkdir(parents=True, exist_ok=True)
     if args.picture and not several:
         from theanoish.tagging.picture import check_format
 
         check_format(args.picture)
-
-
-def make_folder(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; with several songs, --picture and --html name folders")
-    path.mkdir(parents=True, exist_ok=True)
 
 
 def names_within(songs: list[Path]) -> dict[Path, str]:
@@ -85,8 +78,7 @@ def names_within(songs: list[Path]) -> dict[Path, str]:
     return names
 
 
-@contextmanager
-def picture_files(path: Path, songs: list[Path], about: str) -> Iterator[Add]:
+def picture_files(path: Path, songs: list[Path], about: str) -> Add:
     from theanoish.tagging.picture import draw_picture
 
     names = names_within(songs)
@@ -95,7 +87,7 @@ def picture_files(path: Path, songs: list[Path], about: str) -> Iterator[Add]:
         if isinstance(song, Taggram):
             draw_picture(path if len(songs) == 1 else path / f"{names[song.path]}.png", song, about)
 
-    yield add
+    return add
 
 
 @contextmanager
@@ -131,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.csv:
             adds.append(stack.enter_context(csv_file(args.csv, tagger.tags)))
         if args.picture:
-            adds.append(stack.enter_context(picture_files(args.picture, songs, tagger.name)))
+            adds.append(picture_files(args.picture, songs, tagger.name))
         if args.html:
             adds.append(stack.enter_context(html_files(args.html, songs, tagger.name)))
         for song in tag_songs(tagger, songs, args.hop, workers=len(usable_cores())):

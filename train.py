@@ -35,22 +35,23 @@ SILENT = 0.1  # share of a layer's units from which on it is said
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
     for name, default in Settings().as_dict().items():
         kind: dict[str, Any] = {"type": TYPES[name], "choices": METADATA[name]["choices"] or None}
         if TYPES[name] is bool:
             kind = {"action": "store_true", "default": None}
         help = f"{METADATA[name]['help']} (default: {default})"
-        parser.add_argument(f"--{name.replace('_', '-')}", help=help, **kind)
-    parser.add_argument("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
-    parser.add_argument("--data", type=user_path, help=f"HDF5 data set (default: {DEFAULT_DATA})")
-    parser.add_argument("--run", type=user_path, help="run folder (default: runs/ and the settings' short name)")
-    parser.add_argument(
+        add(f"--{name.replace('_', '-')}", help=help, **kind)
+    add("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
+    add("--data", type=user_path, help=f"HDF5 data set (default: {DEFAULT_DATA})")
+    add("--run", type=user_path, help="run folder (default: runs/ and the settings' short name)")
+    add(
         "--initial",
         type=user_path,
         metavar="CHECKPOINT",
         help="start from the parameters of this checkpoint or run; if its tags are others, all but the last layer's",
     )
-    parser.add_argument(
+    add(
         "--resume",
         type=user_path,
         metavar="RUN",

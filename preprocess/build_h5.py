@@ -34,15 +34,14 @@ LISTED = 10
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     names = [representation.name for representation in REPRESENTATIONS]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--source",
         type=user_path,
         help=f"folder of the data set (default: {DEFAULT_SOURCE}, or {DEMO_SOURCE} with --demo)",
     )
-    parser.add_argument(
-        "--output", type=user_path, help="HDF5 file (default: the source folder's name with .h5, beside it)"
-    )
-    parser.add_argument(
+    add("--output", type=user_path, help="HDF5 file (default: the source folder's name with .h5, beside it)")
+    add(
         "--representations",
         nargs="+",
         choices=("all", *names),
@@ -50,28 +49,24 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help=f"any of {', '.join(names)}, or all (default: raw mel_256_256)",
     )
-    parser.add_argument(
-        "--clips", choices=("all", "tagged"), default="all", help="all, or those with a tag of the 50 (default: all)"
-    )
-    parser.add_argument("--allow-missing", action="store_true", help="accept that audio files are missing")
-    parser.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
-    parser.add_argument(
-        "--workers", type=positive, default=len(usable_cores()), help="processes (default: %(default)s, the cores)"
-    )
+    add("--clips", choices=("all", "tagged"), default="all", help="all, or those with a tag of the 50 (default: all)")
+    add("--allow-missing", action="store_true", help="accept that audio files are missing")
+    add("--overwrite", action="store_true", help="replace the output where it exists")
+    add("--workers", type=positive, default=len(usable_cores()), help="processes (default: %(default)s, the cores)")
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument("--download", action="store_true", help="fetch the official files into the source folder first")
     origin.add_argument(
         "--songs", type=user_path, metavar="FOLDER", help="build from a folder of songs of your own, with --labels"
     )
     origin.add_argument("--demo", action="store_true", help="compose a small data set in the source folder first")
-    parser.add_argument(
+    add(
         "--labels",
         type=user_path,
         metavar="CSV",
         help="with --songs: table with columns file and tags (separated by ;) or one per tag (1, 0 or nothing), "
         "perhaps artist, title, album and split",
     )
-    parser.add_argument("--seed", type=int, default=1, help="with --songs: of the split drawn (default: %(default)s)")
+    add("--seed", type=int, default=1, help="with --songs: of the split drawn (default: %(default)s)")
     args = parser.parse_args(arguments)
     if (args.songs is None) != (args.labels is None):
         parser.error("--songs and --labels go together")

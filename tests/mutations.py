@@ -275,9 +275,9 @@ def use(kind: str, file: Path, rng: random.Random, corpus: Path) -> None:
     good_data = corpus / "small.h5"
     if kind == "hdf5":
         Dataset(file).fingerprint()
-        check_finite(evaluate(corpus / "runs" / CELL / "checkpoint.pkl", file, "test", "jax").as_dict())
+        check_finite(evaluate(corpus / "runs" / CELL / "checkpoint.pkl", file, "test", "jax")[0])
     elif kind == "checkpoint":
-        check_finite(evaluate(file, good_data, "test", "jax").as_dict())
+        check_finite(evaluate(file, good_data, "test", "jax")[0])
     elif kind == "state":
         resume_run(folder, good_data).save_state()
     elif kind == "zip":

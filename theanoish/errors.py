@@ -1,6 +1,6 @@
 """The one exception that the scripts turn into a message and exit status 2."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,3 +19,9 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def listed(places: Sequence[str], most: int = 10) -> str:
+    """The first of many places, a line each, below what is said of them."""
+    more = [f"and {len(places) - most} more"] if len(places) > most else []
+    return "".join(f"\n  {place}" for place in [*places[:most], *more])

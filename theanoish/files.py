@@ -231,3 +231,13 @@ def sync_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_space(folder: Path, needed: int, purpose: str) -> None:
+    """Raise InputError if the disk of a folder has no room for `needed` bytes."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{folder}: {needed / 1e9:.2f} GB are needed for the {purpose} but {free / 1e9:.2f} GB are free; "
+            "make room or name another folder"
+        )

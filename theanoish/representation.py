@@ -21,15 +21,10 @@ class Representation:
     """Raw samples, or the log-mel spectrogram of one window length and stride.
 
     Row t covers the samples ``t * stride`` to ``t * stride + length - 1`` of its clip; for raw samples both are 1.
-
-    Attributes
-    ----------
-    length, stride : int
-        Samples of a row, and between the beginnings of two rows.
     """
 
-    length: int = 1
-    stride: int = 1
+    length: int = 1  # samples of a row
+    stride: int = 1  # samples between the beginnings of two rows
 
     @property
     def is_raw(self) -> bool:

@@ -4,16 +4,15 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import soundfile
 
 from demo.music import TAGS, Piece, compose
+from theanoish.data.download import Progress
 from theanoish.errors import InputError
 from theanoish.files import lock
-from theanoish.machine import usable_cores
 from theanoish.processes import in_parallel
 from theanoish.representation import SAMPLE_RATE
 
@@ -37,8 +36,8 @@ def make_demo(
     folder: Path,
     clips: int = DEFAULT_CLIPS,
     seed: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-    workers: int | None = None,
+    progress: Progress = lambda done, total: None,
+    workers: int = 1,
 ) -> None:
     """Make a small data set of music in MagnaTagATune's form: MP3 files in folders, and the two official CSV files.
 
@@ -52,8 +51,8 @@ def make_demo(
     seed : int
     progress : callable (done, total), optional
         Called after every clip; what it raises stops the work and leaves nothing behind.
-    workers : int, optional
-        Processes; as many as there are cores by default. The files do not depend on it.
+    workers : int
+        Processes; the files do not depend on it.
 
     Raises
     ------
@@ -71,14 +70,14 @@ def make_demo(
         with lock(held, f"{folder}: the demo is being composed by another process"):
             try:
                 if not _is_finished(folder, settings):
-                    _compose(folder, settings, progress, workers or len(usable_cores()))
+                    _compose(folder, settings, progress, workers)
             finally:
                 held.unlink()
     except (OSError, soundfile.LibsndfileError) as error:
         raise InputError(f"{folder}: the demo cannot be written: {error}") from error
 
 
-def _compose(folder: Path, settings: dict[str, int], progress: Callable[[int, int], None] | None, workers: int) -> None:
+def _compose(folder: Path, settings: dict[str, int], progress: Progress, workers: int) -> None:
     """Make all beside `folder`, then give it its name."""
     beside = folder.with_name(f"{folder.name}.partial")
     try:
@@ -89,8 +88,7 @@ def _compose(folder: Path, settings: dict[str, int], progress: Callable[[int, in
         work = partial(_write_clip, beside, seed=settings["seed"])
         for row in in_parallel(work, range(settings["clips"]), workers):
             rows.append(row)
-            if progress:
-                progress(len(rows), settings["clips"])
+            progress(len(rows), settings["clips"])
         _write_tables(beside, sorted(rows, key=lambda row: int(row["clip_id"])))
         (beside / "demo.json").write_text(json.dumps(settings) + "\n")
         os.replace(beside, folder)

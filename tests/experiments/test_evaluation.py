@@ -1,7 +1,6 @@
 """Evaluations against scikit-learn on predictions of the NumPy network, with labels chosen by hand."""
 
 import csv
-import dataclasses
 import json
 
 import h5py
@@ -10,6 +9,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import reference
+from evaluate import report
 from small_data import TAGS, clip_of, small_settings, write_small_data
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
@@ -73,8 +73,18 @@ def save_checkpoint(path, data, tags, artists=("artist 0", "Artist 1 & Others", 
 
 
 @pytest.fixture(scope="module")
-def evaluation(saved):
+def evaluated(saved):
     return evaluate(saved, None, "validation", "jax")
+
+
+@pytest.fixture(scope="module")
+def values(evaluated):
+    return evaluated[0]
+
+
+@pytest.fixture(scope="module")
+def predictions(evaluated):
+    return evaluated[1]
 
 
 @pytest.fixture(scope="module")
@@ -91,42 +101,42 @@ def expected(data):
     return labels, np.array(clips)
 
 
-def test_scores_per_tag(evaluation, expected):
+def test_scores_per_tag(values, predictions, expected):
     labels, probabilities = expected
-    assert evaluation.predictions.tags == CHECKPOINT_TAGS
-    assert evaluation.undefined_tags == ["high"]
-    assert evaluation.scores.positives.tolist() == [4, 0, 3]
-    for tag in (0, 2):
-        auc = roc_auc_score(labels[:, tag], probabilities[:, tag])
+    assert predictions.tags == [row["tag"] for row in values["tags"]] == CHECKPOINT_TAGS
+    assert values["undefined_tags"] == ["high"]
+    assert [row["positives"] for row in values["tags"]] == [4, 0, 3]
+    defined = [values["tags"][0], values["tags"][2]]
+    for tag, row in zip((0, 2), defined, strict=True):
+        assert row["auc"] == pytest.approx(roc_auc_score(labels[:, tag], probabilities[:, tag]))
         precision = average_precision_score(labels[:, tag], probabilities[:, tag])
-        assert evaluation.scores.auc[tag] == pytest.approx(auc)
-        assert evaluation.scores.average_precision[tag] == pytest.approx(precision)
-    assert evaluation.scores.mean_auc == pytest.approx(np.nanmean(evaluation.scores.auc))
-    assert len({*evaluation.scores.auc[[0, 2]].tolist(), 1.0, 0.5}) == 4  # or a mistake in tags could not be seen
+        assert row["average_precision"] == pytest.approx(precision)
+    for mean, name in (("mean_auc", "auc"), ("mean_average_precision", "average_precision")):
+        assert values[mean] == pytest.approx(np.mean([row[name] for row in defined]))
+    assert len({*(row["auc"] for row in defined), 1.0, 0.5}) == 4  # or a mistake in tags could not be seen
 
 
-def test_clips_by_artists_not_in_train(evaluation, expected):
-    labels, probabilities = (values[3:] for values in expected)
-    for filtered in (evaluation.by_people, evaluation.by_strings):
-        assert filtered.clips == len(UNHEARD)
-        assert np.isnan(filtered.auc).tolist() == [True, True, False]
-        assert filtered.mean_auc == pytest.approx(roc_auc_score(labels[:, 2], probabilities[:, 2]))
+def test_clips_by_artists_not_in_train(values, expected):
+    """Of their tags only the last one is defined."""
+    labels, probabilities = (rows[3:, 2] for rows in expected)
+    for prefix in ("artist", "artist_strings"):
+        assert values[f"{prefix}_filtered_clips"] == len(UNHEARD)
+        assert values[f"{prefix}_filtered_mean_auc"] == pytest.approx(roc_auc_score(labels, probabilities))
 
 
 def test_artists_heard_come_from_the_checkpoint(data, tmp_path):
     """Not from the file under test, whose training clips are others' or none; and people are told from strings."""
     path = save_checkpoint(tmp_path / "c.pkl", data, CHECKPOINT_TAGS, ["ARTIST 2 and Friends"])
-    evaluation = evaluate(path, None, "validation", "jax")
-    assert (evaluation.by_people.clips, evaluation.by_strings.clips) == (3, 6)
-    training = evaluate(path, None, "train", "jax").as_dict()
-    assert (training["artist_filtered_clips"], training["artist_strings_filtered_clips"]) == (10, 12)
+    for split, clips in (("validation", (3, 6)), ("train", (10, 12))):
+        values, _ = evaluate(path, None, split, "jax")
+        assert (values["artist_filtered_clips"], values["artist_strings_filtered_clips"]) == clips
 
 
 def test_no_clip_is_left_by_unheard_artists(saved, data, tmp_path):
     unknown = change_tables(data, tmp_path / "unknown.h5", artist=[""] * 24)
-    evaluation = evaluate(saved, unknown, "test", "jax")
-    assert evaluation.by_people is evaluation.by_strings is None
-    assert evaluation.as_dict()["artist_filtered_clips"] == 0
+    values, _ = evaluate(saved, unknown, "test", "jax")
+    for prefix in ("artist", "artist_strings"):
+        assert (values[f"{prefix}_filtered_clips"], values[f"{prefix}_filtered_mean_auc"]) == (0, None)
 
 
 def change_tables(data, path, **tables):
@@ -139,12 +149,11 @@ def change_tables(data, path, **tables):
 
 def test_a_file_of_test_clips_only(saved, data, tmp_path):
     path = change_tables(data, tmp_path / "test_only.h5", split=["test"] * 24)
-    evaluation = evaluate(saved, path, "test", "jax")
-    assert evaluation.scores.clips == 24
-    assert evaluation.by_people.clips == 24 - 15
+    values, _ = evaluate(saved, path, "test", "jax")
+    assert (values["clips"], values["artist_filtered_clips"]) == (24, 24 - 15)
 
 
-def test_names_of_tags_travel(saved, data, evaluation, tmp_path):
+def test_names_of_tags_travel(saved, data, values, tmp_path):
     """The same clips with their tags stored in another order have the same scores."""
     shuffled = tmp_path / "shuffled.h5"
     shuffled.write_bytes(data.read_bytes())
@@ -152,29 +161,28 @@ def test_names_of_tags_travel(saved, data, evaluation, tmp_path):
         order = [2, 0, 3, 1]
         file["tags"][:] = [TAGS[i] for i in order]
         file["labels"][:] = file["labels"][:][:, order]
-    again = evaluate(saved, shuffled, "validation", "jax")
-    np.testing.assert_array_equal(again.scores.auc, evaluation.scores.auc)
-    assert again.data == "shuffled.h5"
+    again, _ = evaluate(saved, shuffled, "validation", "jax")
+    assert again["tags"] == values["tags"]
+    assert again["data"] == "shuffled.h5"
 
 
-def test_json_and_csv(evaluation, tmp_path):
-    write_json(tmp_path / "e.json", evaluation.as_dict())
-    values = json.loads((tmp_path / "e.json").read_text())
-    assert values == evaluation.as_dict()
+def test_json_and_csv(values, tmp_path):
+    write_json(tmp_path / "e.json", values)
+    assert json.loads((tmp_path / "e.json").read_text()) == values
     assert values["mean_auc_interval"] is None  # of six clips nothing can be said
     assert values["resampled"] == {"by": "clip", "units": 6}  # of two artists only
     assert (values["clips"], values["clips_kept"], values["update"]) == (6, "tagged", 1234)
     assert values["silent"].keys() == {"convolution1", "convolution2", "hidden"}
     assert values["tags"][1] == {"tag": "high", "auc": None, "average_precision": None, "positives": 0}
-    write_csv(tmp_path / "e.csv", evaluation)
+    write_csv(tmp_path / "e.csv", values["tags"])
     rows = list(csv.DictReader((tmp_path / "e.csv").open()))
     assert [row["tag"] for row in rows] == CHECKPOINT_TAGS
     assert rows[1]["auc"] == ""
-    assert [float(row["auc"]) for row in (rows[0], rows[2])] == evaluation.scores.auc[[0, 2]].tolist()
+    assert [float(rows[tag]["auc"]) for tag in (0, 2)] == [values["tags"][tag]["auc"] for tag in (0, 2)]
 
 
 def test_interval_of_the_mean_auc(saved):
-    values = evaluate(saved, None, "train", "jax").as_dict()
+    values, _ = evaluate(saved, None, "train", "jax")
     low, high = values["mean_auc_interval"]
     assert 0 <= low < values["mean_auc"] < high <= 1
     assert values["resampled"]["units"] >= 10
@@ -188,45 +196,45 @@ def test_predictions_that_are_not_finite(saved, tmp_path):
         evaluate(tmp_path / "nan.pkl", None, "test", "jax")
 
 
-def test_data_of_other_tags(data, tmp_path, evaluation):
+def test_data_of_other_tags(data, tmp_path, values):
     """Those in common are scored as if there were no others; the rest is named."""
     path = save_checkpoint(tmp_path / "c.pkl", data, ["zither", *CHECKPOINT_TAGS])
-    other = evaluate(path, None, "validation", "jax")
-    assert other.predictions.tags == CHECKPOINT_TAGS
-    assert other.missing_tags == other.as_dict()["missing_tags"] == ["zither"]
-    assert evaluation.missing_tags == []
+    other, predictions = evaluate(path, None, "validation", "jax")
+    assert predictions.tags == CHECKPOINT_TAGS
+    assert (other["missing_tags"], values["missing_tags"]) == (["zither"], [])
     columns = checkpoint.load(path, checkpoint.CHECKPOINT)["parameters"]["output/bias"].shape[0]
-    assert (columns, other.predictions.probabilities.shape) == (4, (6, 3))
+    assert (columns, predictions.probabilities.shape) == (4, (6, 3))
     path = save_checkpoint(tmp_path / "none.pkl", data, ["zither"])
     with pytest.raises(InputError, match=r"small\.h5: has none of the checkpoint's tags, which are zither"):
         evaluate(path, None, "test", "jax")
 
 
 def test_the_papers_number_is_for_magnatagatunes_tags(saved, data, tmp_path, monkeypatch):
-    assert evaluate(saved, None, "test", "jax").paper_auc is None
+    assert evaluate(saved, None, "test", "jax")[0]["paper_auc"] is None
     monkeypatch.setattr("theanoish.experiments.evaluation.MAGNATAGATUNE_TAGS", set(TAGS))
     path = save_checkpoint(tmp_path / "c.pkl", data, TAGS)
-    assert evaluate(path, None, "test", "jax").paper_auc == PAPER_AUC
-    assert evaluate(saved, None, "test", "jax").paper_auc is None  # of three of the tags
+    assert evaluate(path, None, "test", "jax")[0]["paper_auc"] == PAPER_AUC
+    assert evaluate(saved, None, "test", "jax")[0]["paper_auc"] is None  # of three of the tags
 
 
-def test_few_clips_are_told(evaluation, saved):
-    assert evaluation.is_small
-    assert evaluation.rare_tags == 2  # 4 of 6 clips, and 3 of 6; "high" is undefined
-    positives = np.array([FEWEST_POSITIVES, 100 - FEWEST_POSITIVES, 50])
-    many = dataclasses.replace(
-        evaluation, scores=dataclasses.replace(evaluation.scores, auc=np.ones(3), positives=positives, clips=100)
+def test_few_clips_are_told(values):
+    assert "few clips: 6, and 2 tags that fewer than 5 clips have or lack" in report(values)  # "high" is undefined
+    positives = [FEWEST_POSITIVES, 100 - FEWEST_POSITIVES, 50]
+    tags = [row | {"auc": 1.0, "positives": count} for row, count in zip(values["tags"], positives, strict=True)]
+    assert "few clips" not in report(values | {"clips": 100, "undefined_tags": [], "tags": tags})
+    rare = [row | {"positives": FEWEST_POSITIVES - 1} for row in tags[:2]]
+    assert "few clips: 100, and 2 tags" in report(
+        values | {"clips": 100, "undefined_tags": [], "tags": [*rare, tags[2]]}
     )
-    assert (many.is_small, many.rare_tags) == (False, 0)
 
 
-def test_predictions_come_back(evaluation, expected, tmp_path):
-    write_predictions(tmp_path / "p.npz", evaluation.predictions)
+def test_predictions_come_back(predictions, expected, tmp_path):
+    write_predictions(tmp_path / "p.npz", predictions)
     again = read_predictions(tmp_path / "p.npz")
     np.testing.assert_array_equal(again.labels, expected[0])
     np.testing.assert_allclose(again.probabilities, expected[1], rtol=1e-3)
     assert np.ptp(expected[1], axis=0).min() > 1e-3  # clips differ
-    np.testing.assert_array_equal(again.probabilities, evaluation.predictions.probabilities)
+    np.testing.assert_array_equal(again.probabilities, predictions.probabilities)
     assert again.ids.tolist() == [112, 113, 114, 115, 116, 117]
     assert again.artists == ["artist 2"] * 3 + ["artist 3"] * 3
     assert again.tags == CHECKPOINT_TAGS
@@ -236,9 +244,9 @@ def test_predictions_come_back(evaluation, expected, tmp_path):
 @pytest.mark.parametrize(
     "broken", ["cut", "text", "missing", "pickle", "compressed", "shapes", "types", "not finite", "locked"]
 )
-def test_predictions_that_are_damaged(evaluation, tmp_path, broken):
+def test_predictions_that_are_damaged(predictions, tmp_path, broken):
     path = tmp_path / "p.npz"
-    arrays = {name: np.asarray(value) for name, value in dataclasses.asdict(evaluation.predictions).items()}
+    arrays = {name: np.asarray(value) for name, value in vars(predictions).items()}
     if broken == "pickle":
         arrays["artists"] = arrays["artists"].astype(object)
     elif broken == "shapes":
@@ -267,4 +275,4 @@ def test_data_that_moved(data, tmp_path):
     path = save_checkpoint(tmp_path / "c.pkl", tmp_path / "gone.h5", CHECKPOINT_TAGS)
     with pytest.raises(InputError, match=r"gone\.h5: no such file.*--data"):
         evaluate(path, None, "test", "jax")
-    assert evaluate(path, data, "test", "jax").scores.clips == 6
+    assert evaluate(path, data, "test", "jax")[0]["clips"] == 6

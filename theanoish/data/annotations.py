@@ -18,31 +18,17 @@ SPLIT_OF_FOLDER = {folder: "train" for folder in "0123456789ab"} | {"c": "valida
 
 @dataclass(frozen=True)
 class Annotations:
-    """The annotated clips, in the order of the table.
+    """The annotated clips, in the order of the table."""
 
-    Attributes
-    ----------
-    folder : Path
-        Holds the audio files.
-    ids : int64 array (clips,)
-    paths, artists, albums, titles : list of str (clips)
-        Paths are relative to `folder`.
-    splits : str array (clips,)
-        "train", "validation" or "test".
-    tags : list of str
-        In the order of the table.
-    labels : uint8 array (clips, tags)
-    """
-
-    folder: Path
-    ids: NDArray[np.int64]
-    paths: list[str]
-    artists: list[str]
+    folder: Path  # holds the audio files
+    ids: NDArray[np.int64]  # (clips,)
+    paths: list[str]  # (clips,), relative to `folder`
+    artists: list[str]  # (clips,), as are albums and titles
     albums: list[str]
     titles: list[str]
-    splits: NDArray[np.str_]
-    tags: list[str]
-    labels: NDArray[np.uint8]
+    splits: NDArray[np.str_]  # (clips,): "train", "validation" or "test"
+    tags: list[str]  # in the order of the table
+    labels: NDArray[np.uint8]  # (clips, tags)
 
 
 def read_annotations(folder: Path) -> Annotations:

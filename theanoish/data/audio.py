@@ -54,26 +54,13 @@ class AudioError(InputError):
 
 @dataclass(frozen=True)
 class _Sound:
-    """What a decoder gives.
+    """What a decoder gives."""
 
-    Attributes
-    ----------
-    mono : float32 array (samples,)
-        At the file's own rate, in [-1, 1].
-    rate : int
-    promised : float
-        Samples by the header; NaN where it does not say.
-    unread : int
-        Bytes of the file that the decoder did not come to.
-    damaged : int
-        Places that it left out.
-    """
-
-    mono: NDArray[np.float32]
+    mono: NDArray[np.float32]  # (samples,), at the file's own rate, in [-1, 1]
     rate: int
-    promised: float
-    unread: int = 0
-    damaged: int = 0
+    promised: float  # samples by the header; NaN where it does not say
+    unread: int = 0  # bytes of the file that the decoder did not come to
+    damaged: int = 0  # places that it left out
 
     @property
     def lacks(self) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from theanoish.data.annotations import TAGS_KEPT, most_frequent_tags, read_annotations
-from theanoish.data.jobs import Job, Journal, Result, do_job
+from theanoish.data.jobs import Job, Journal, Result, do_job, opened_journal
 from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
 from theanoish.data.songs import read_songs, too_small
 from theanoish.data.storage import description, first_row, make_skeleton, write_tables
@@ -34,38 +34,17 @@ class BuildStopped(Exception):
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What to build.
+    """What to build."""
 
-    Attributes
-    ----------
-    source : Path
-        Folder with the two CSVs, and the clips' folders ``0`` to ``f`` in it or in its ``mp3``; or with songs.
-    labels : Path, optional
-        Table of the songs' labels: `source` is a folder of songs then.
-    seed : int
-        Of their split.
-    output : Path
-        The HDF5 file.
-    representations : tuple of Representation
-    clips : {"all", "tagged"}
-        Whether clips without any of the kept tags are in the file.
-    allow_missing : bool
-        Accept that files are missing.
-    overwrite : bool
-        Replace `output`, once the new file is complete.
-    workers : int
-        Processes.
-    """
-
-    source: Path
-    output: Path
+    source: Path  # folder of the two CSVs and, in it or in its ``mp3``, the clips' folders ``0`` to ``f``; or of songs
+    output: Path  # the HDF5 file
     representations: tuple[Representation, ...] = (RAW, Representation(256, 256))
-    clips: str = "all"
-    allow_missing: bool = False
-    overwrite: bool = False
-    workers: int = 1
-    labels: Path | None = None
-    seed: int = 1
+    clips: str = "all"  # or "tagged": without the clips that have none of the kept tags
+    allow_missing: bool = False  # accept that files are missing
+    overwrite: bool = False  # replace `output`, once the new file is complete
+    workers: int = 1  # processes
+    labels: Path | None = None  # table of the songs' labels: `source` is a folder of songs then
+    seed: int = 1  # of their split
 
     def as_dict(self) -> dict[str, Any]:
         """What the file's contents depend on, as plain values."""
@@ -79,32 +58,16 @@ class BuildSettings:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a build did.
+    """What a build did."""
 
-    Attributes
-    ----------
-    clips : dict from str to int
-        By split.
-    tags : int
-    notes : list of str
-        What songs and their table need said.
-    left_out : list of LeftOut
-    remarks : list of (id, path, remark)
-        The clips in the file whose audio files are odd: damaged, or not as long as their headers say.
-    odd_lengths : list of (id, path, samples)
-        The clips in the file that are not 465,984 samples long.
-    read, resumed : int
-        Clips read by this run, and by those that it continued.
-    """
-
-    clips: dict[str, int]
+    clips: dict[str, int]  # by split
     tags: int
-    notes: list[str]
+    notes: list[str]  # what songs and their table need said
     left_out: list[LeftOut]
-    remarks: list[tuple[int, str, str]]
-    odd_lengths: list[tuple[int, str, int]]
-    read: int
-    resumed: int
+    remarks: list[tuple[int, str, str]]  # id, path and what is odd about its file, such as damage
+    odd_lengths: list[tuple[int, str, int]]  # id, path, samples: of the clips that have not 465,984
+    read: int  # clips, by this run
+    resumed: int  # clips, by those that it continued
 
 
 def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambda stage, done, total: None) -> Summary:
@@ -167,7 +130,7 @@ def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
     """Read what the journal does not have, write the tables, and give the file its name."""
     output = settings.output
     unfinished = output.with_name(f"{output.name}.partial")
-    with Journal(output.with_name(f"{output.name}.journal"), unfinished, plan.fingerprint()) as journal:
+    with opened_journal(output.with_name(f"{output.name}.journal"), unfinished, plan.fingerprint()) as journal:
         resumed = len(journal.results)
         try:
             _read_clips(plan, unfinished, journal, settings.workers, report)

@@ -43,8 +43,8 @@ class Dataset:
         "train", "validation" or "test".
     representations : list of str
         Their names.
-    attributes : dict
-        The file's own description: which clips were kept, versions, settings.
+    tags_kept : str
+        Which clips it keeps: "all" readable ones, or only "tagged" ones.
 
     Raises
     ------
@@ -69,9 +69,9 @@ class Dataset:
             raise ValueError(f"attribute 'format' is not {FORMAT!r}")
         if (version := file.attrs.get("format_version")) != FORMAT_VERSION:
             raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {BUILD_AGAIN}")
-        if missing := {"sample_rate", "tags_kept"} - file.attrs.keys():
-            raise ValueError(f"lacks attribute {', '.join(sorted(missing))}")
-        self.attributes: dict[str, Any] = dict(file.attrs)
+        if (rate := file.attrs["sample_rate"]) != SAMPLE_RATE:
+            raise ValueError(f"sample rate {rate}, not {SAMPLE_RATE}")
+        self.tags_kept = str(file.attrs["tags_kept"])
         self.tags = texts_of(file, "tags")
         self.labels: NDArray[np.uint8] = table_of(file, "labels", np.uint8)[:]
         self.ids: NDArray[np.int64] = table_of(file, "clips/id", np.int64)[:]
@@ -175,8 +175,6 @@ class Windows:
                 table_of(file, name, np.int64)[:]
                 for name in (f"{representation.name}/start", f"{representation.name}/count", "clips/samples")
             )
-            if file.attrs["sample_rate"] != SAMPLE_RATE:
-                raise ValueError(f"sample rate {file.attrs['sample_rate']}, not {SAMPLE_RATE}")
             if values.shape[1:] != self.shape[1:] or not starts.shape == counts.shape == samples.shape:
                 raise ValueError(f"'{representation.name}/values', 'start' or 'count' has another shape")
             self._starts, self.counts = starts[rows], counts[rows]

@@ -3,7 +3,6 @@
 import hashlib
 import http.client
 import os
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from theanoish.errors import InputError
+from theanoish.files import require_space
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -48,7 +48,7 @@ def download(
     folder: Path,
     base_url: str = OFFICIAL_URL,
     files: Sequence[RemoteFile] = OFFICIAL_FILES,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> None:
     """Fetch files that are not there yet, and check each.
 
@@ -76,17 +76,15 @@ def download(
         total = sum(file.size for file in files)
         done = total - sum(file.size for file in missing)
         for file in missing:
-            _fetch(folder, base_url, file, _from(done, total, progress))
+
+            def report(here: int, before: int = done) -> None:
+                progress(before + here, total)
+
+            _fetch(folder, base_url, file, report)
             done += file.size
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error}") from error
-    if progress:
-        progress(total, total)
-
-
-def _from(first: int, total: int, progress: Progress | None) -> Callable[[int], None]:
-    """A callback for the bytes of one file, of which `first` bytes of others were done before."""
-    return lambda done: progress(first + done, total) if progress else None
+    progress(total, total)
 
 
 def _is_there(folder: Path, file: RemoteFile) -> bool:
@@ -110,15 +108,6 @@ def _part(folder: Path, file: RemoteFile) -> Path:
 def _part_size(folder: Path, file: RemoteFile) -> int:
     part = _part(folder, file)
     return min(part.stat().st_size, file.size) if part.exists() else 0
-
-
-def require_space(folder: Path, needed: int, purpose: str) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InputError(
-            f"{folder}: {needed / 1e9:.2f} GB are needed for the {purpose} but {free / 1e9:.2f} GB are free; "
-            "make room or name another folder"
-        )
 
 
 def _fetch(folder: Path, base_url: str, file: RemoteFile, report: Callable[[int], None]) -> None:

@@ -3,11 +3,11 @@
 import json
 import os
 import zlib
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from theanoish.data.audio import AudioError, read_audio
 from theanoish.data.mel import represented
@@ -20,51 +20,25 @@ CLIPS_AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class Job:
-    """The work on one clip.
+    """The work on one clip."""
 
-    Attributes
-    ----------
-    clip : int
-        Its number in the plan.
-    audio, output : Path
-        The file to decode, and the one to write to.
-    begin, room : int
-        Samples set aside for the clips before it, and for it.
-    arrays : dict from Representation to int
-        The byte of `output` where each array begins.
-    """
-
-    clip: int
-    audio: Path
-    output: Path
-    begin: int
-    room: int
-    arrays: Mapping[Representation, int]
+    clip: int  # its number in the plan
+    audio: Path  # to decode
+    output: Path  # to write to
+    begin: int  # samples set aside for the clips before it
+    room: int  # samples set aside for it
+    arrays: Mapping[Representation, int]  # the byte of `output` where each array begins
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a clip.
-
-    Attributes
-    ----------
-    clip : int
-    samples : int
-        How many it holds.
-    begin : int
-        Samples set aside for the clips before it; -1 for a clip that is not in the file, being too short or longer than
-        its room.
-    reason : str
-        Why it cannot be read, or "".
-    remark : str
-        What is odd about its file, or "".
-    """
+    """What became of a clip."""
 
     clip: int
-    samples: int = 0
-    begin: int = -1
-    reason: str = ""
-    remark: str = ""
+    samples: int = 0  # how many it holds
+    begin: int = -1  # as of its `Job`; -1 for one that is not in the file, being too short or longer than its room
+    reason: str = ""  # why it cannot be read, or ""
+    remark: str = ""  # what is odd about its file, or ""
 
     @property
     def is_homeless(self) -> bool:
@@ -94,6 +68,13 @@ def do_job(job: Job) -> Result:
     return replace(result, begin=job.begin)
 
 
+@contextmanager
+def opened_journal(path: Path, data: Path, fingerprint: str) -> Iterator["Journal"]:
+    """The journal of an unfinished data set, which no other process opens meanwhile: InputError if one has."""
+    with lock(path, f"{data}: is being written by another process") as file:
+        yield Journal(file, path, data, fingerprint)
+
+
 class Journal:
     """The results of finished clips, on disk beside an unfinished data set, a line each.
 
@@ -114,28 +95,15 @@ class Journal:
         By clip.
     longer : dict from int to int
         Samples of the clips that need more room.
-
-    Raises
-    ------
-    InputError
-        Where another process has the journal open.
     """
 
-    def __init__(self, path: Path, data: Path, fingerprint: str) -> None:
-        self.path, self.data, self.fingerprint = path, data, fingerprint
+    def __init__(self, file: BinaryIO, path: Path, data: Path, fingerprint: str) -> None:
+        self._file, self.path, self.data, self.fingerprint = file, path, data, fingerprint
         self.results: dict[int, Result] = {}
         self.longer: dict[int, int] = {}
         self._waiting: list[Result] = []
-        self._opened = ExitStack()
-
-    def __enter__(self) -> "Journal":
-        self._file = self._opened.enter_context(lock(self.path, f"{self.data}: is being written by another process"))
         if not self._read():
             self.begin_anew({})
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._opened.close()
 
     def _read(self) -> bool:
         """Whether the journal is of this plan."""

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from theanoish.data.annotations import Annotations
 from theanoish.data.audio import EMPTY_FILE, AudioError, expected_length
 from theanoish.data.hdf5 import SPLITS
-from theanoish.errors import InputError
+from theanoish.errors import InputError, listed
 from theanoish.machine import versions_in_use
 from theanoish.representation import SAMPLE_RATE, Representation
 
 KNOWN_EMPTY = {35644: "6/norine_braun-", 55753: "8/jacob_heringman-", 57881: "9/american_baroque-"}
 FAILURES_ALLOWED = 0.01
-LISTED = 10
 _DECIDE_ARRAYS = {"theanoish", "numpy", "scipy", "soundfile", "libsndfile", "av"}  # what decodes and computes them
 SPARE = 120 * SAMPLE_RATE  # for clips that are longer than their headers promise, beside 1/64 of all room
 
@@ -32,38 +31,22 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A clip that is not in the file.
-
-    Attributes
-    ----------
-    kind : {"known empty", "unreadable", "missing", "too short", "untagged"}
-    """
+    """A clip that is not in the file."""
 
     id: int
     path: str
     reason: str
-    kind: str
+    kind: str  # "known empty", "unreadable", "missing", "too short" or "untagged"
 
 
 @dataclass
 class Plan:
-    """The clips to read, sorted by split.
-
-    Attributes
-    ----------
-    annotations : Annotations
-    representations : tuple of Representation
-    rows : int array (clips,)
-        Of the annotations.
-    room : int64 array (clips,)
-        Samples that each clip will hold by its header.
-    left_out : list of LeftOut
-    """
+    """The clips to read, sorted by split."""
 
     annotations: Annotations
     representations: tuple[Representation, ...]
-    rows: NDArray[np.intp]
-    room: NDArray[np.int64]
+    rows: NDArray[np.intp]  # (clips,), of the annotations
+    room: NDArray[np.int64]  # (clips,): samples that each clip will hold by its header
     left_out: list[LeftOut]
 
     def path(self, clip: int) -> Path:
@@ -152,8 +135,7 @@ def check_failures(left_out: list[LeftOut], others: int) -> None:
 
 
 def _listed(clips: list[LeftOut]) -> str:
-    more = [f"\n  and {len(clips) - LISTED} more"] if len(clips) > LISTED else []
-    return "".join([*(f"\n  clip {clip.id}, {clip.path}: {clip.reason}" for clip in clips[:LISTED]), *more])
+    return listed([f"clip {clip.id}, {clip.path}: {clip.reason}" for clip in clips])
 
 
 def versions() -> dict[str, str]:

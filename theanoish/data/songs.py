@@ -13,11 +13,10 @@ from theanoish.data.annotations import Annotations
 from theanoish.data.audio import audio_files
 from theanoish.data.csv_table import Faults, read_rows
 from theanoish.data.hdf5 import SPLITS
-from theanoish.errors import InputError
+from theanoish.errors import InputError, listed
 
 SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn
 NO_TAGS = ("file", "artist", "title", "album", "split")
-LISTED = 10
 FEW_TO_TRAIN, FEW_TO_SCORE, FEW_CLIPS = 10, 3, 10
 
 
@@ -65,8 +64,8 @@ def read_songs(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[
     if not faults and not any(song.tags for song in songs):
         faults["no song has a tag; there must be a column 'tags', or one per tag with 1 and 0"] = []
     if faults:
-        listed = "".join(f"\n{kind}{_first(places)}" for kind, places in faults.items())
-        raise InputError(f"{table}: cannot be used:{listed}")
+        named = "".join(f"\n{kind}{listed(places)}" for kind, places in faults.items())
+        raise InputError(f"{table}: cannot be used:{named}")
     tags = sorted(frozenset().union(*(song.tags for song in songs)))
     labels = np.array([[tag in song.tags for tag in tags] for song in songs], np.uint8)
     if songs[0].split:
@@ -76,7 +75,7 @@ def read_songs(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[
         by = "artist" if any(song.artist for song in songs) else "file"
         notes = [f"split: drawn by {by} with seed {seed}; the file keeps it"]
     if unlisted := sorted(set(there.values()) - {song.path for song in songs}):
-        notes.append(f"without a row in {table.name}: {len(unlisted)} audio files{_first(unlisted)}")
+        notes.append(f"without a row in {table.name}: {len(unlisted)} audio files{listed(unlisted)}")
     return Annotations(
         folder=folder,
         ids=np.arange(1, len(songs) + 1, dtype=np.int64),
@@ -142,7 +141,7 @@ def too_small(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
         if len(rare):
             named = [f"{annotations.tags[i]} ({positives[i]} of {len(chosen)})" for i in rare]
             purpose = "train" if split == "train" else "score"
-            warnings.append(f"warning: {len(rare)} tags have too few songs to {purpose} in '{split}'{_first(named)}")
+            warnings.append(f"warning: {len(rare)} tags have too few songs to {purpose} in '{split}'{listed(named)}")
         if split != "train" and not ((positives > 0) & (positives < len(chosen))).any():
             needs = "training needs" if split == "validation" else "testing needs"
             warnings.append(f"warning: no tag has songs with and without it in '{split}', as {needs}")
@@ -192,11 +191,5 @@ def _normal(path: str) -> str:
 def _crossing_artists(songs: Iterable[_Song]) -> list[str]:
     splits_of = Counter(artist for artist, _ in {(song.artist, song.split) for song in songs} if artist)
     crossing = sorted(artist for artist, splits in splits_of.items() if splits > 1)
-    named = [f"warning: {len(crossing)} artists are in more than one split{_first(crossing)}"] if crossing else []
+    named = [f"warning: {len(crossing)} artists are in more than one split{listed(crossing)}"] if crossing else []
     return ["split: as in the table", *named]
-
-
-def _first(places: Sequence[str]) -> str:
-    """The first of many, below what is said of them."""
-    more = [f"and {len(places) - LISTED} more"] if len(places) > LISTED else []
-    return "".join(f"\n  {place}" for place in [*places[:LISTED], *more])

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from theanoish.data.hdf5 import FORMAT, FORMAT_VERSION
 from theanoish.data.mel import fft_length
-from theanoish.errors import InputError
-from theanoish.files import sync_to_disk
+from theanoish.files import require_space, sync_to_disk
 from theanoish.representation import COMPRESSION, MEL_CHANNELS, SAMPLE_RATE, Representation
 
 ABOUT = (
@@ -71,7 +70,7 @@ def make_skeleton(path: Path, representations: Sequence[Representation], samples
         fresh.unlink(missing_ok=True)
     status = path.stat()
     needed = status.st_size - status.st_blocks * 512  # the file is sparse until it is filled
-    _require_space(path, needed)
+    require_space(path, needed, "data set")
     sync_to_disk(path)
     return places
 
@@ -90,17 +89,10 @@ def reserve(path: Path, size: int) -> None:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), end, size)
             else:  # macOS
-                _require_space(path, size)
+                require_space(path, size, "data set")
         except OSError:
             file.truncate(end)
             raise
-
-
-def _require_space(path: Path, needed: int) -> None:
-    status = os.statvfs(path)
-    free = status.f_bavail * status.f_frsize
-    if needed > free:
-        raise InputError(f"{path}: needs {needed / 1e6:.1f} MB more, the disk has {free / 1e6:.1f} MB; free some")
 
 
 def _empty_array(group: h5py.Group, representation: Representation, rows: int) -> int:

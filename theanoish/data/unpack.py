@@ -13,8 +13,9 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from theanoish.data.download import Progress, require_space
+from theanoish.data.download import Progress
 from theanoish.errors import InputError
+from theanoish.files import require_space
 
 _DAMAGE = (  # what zipfile and its decompressors raise about one
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError, OverflowError,
@@ -53,7 +54,7 @@ class _JoinedFiles(io.RawIOBase):
         super().close()
 
 
-def join_and_unpack(folder: Path, progress: Progress | None = None) -> None:
+def join_and_unpack(folder: Path, progress: Progress = lambda done, total: None) -> None:
     """Unpack the clips of ``mp3.zip.001``, ``.002``, ... or of ``mp3.zip`` into folders beside them.
 
     The parts together are one zip file. Clips that are there already, with the right contents, are left as they are.
@@ -102,7 +103,7 @@ def _is_clip(folder: Path, info: zipfile.ZipInfo) -> bool:
     return path.suffix == ".mp3" and not info.is_dir()
 
 
-def _unpack(folder: Path, archive: zipfile.ZipFile, clips: list[zipfile.ZipInfo], progress: Progress | None) -> None:
+def _unpack(folder: Path, archive: zipfile.ZipFile, clips: list[zipfile.ZipInfo], progress: Progress) -> None:
     missing = [info for info in clips if not (folder / info.filename).exists()]
     require_space(folder, sum(info.file_size for info in missing), "clips")
     total, done = sum(info.file_size for info in clips), 0
@@ -110,8 +111,7 @@ def _unpack(folder: Path, archive: zipfile.ZipFile, clips: list[zipfile.ZipInfo]
         if not _is_unpacked(folder / info.filename, info):
             _unpack_one(folder, archive, info)
         done += info.file_size
-        if progress:
-            progress(done, total)
+        progress(done, total)
 
 
 def _is_unpacked(path: Path, info: zipfile.ZipInfo) -> bool:

@@ -174,13 +174,12 @@ def _scored(
 ) -> dict[str, Any]:
     labels = dataset.labels[rows]
     scores = score_tags(labels, predicted)
-    over_clips, _ = interval_of_checkpoint(labels, predicted, resamples)
     resampled = tag_aucs(labels, predicted, resamples.weights)
     deviations = [float(np.std(each[~np.isnan(each)])) if not np.isnan(each).all() else np.nan for each in resampled]
     return {
         "name": name,
         "mean_auc": plain(scores.mean_auc),
-        "mean_auc_interval": over_clips.bounds,
+        "mean_auc_interval": interval_of_checkpoint(scores.mean_auc, resampled, resamples.units),
         "mean_average_precision": plain(scores.mean_average_precision),
         "tags": [
             {"tag": tag, "auc": plain(auc), "deviation": plain(deviation)}

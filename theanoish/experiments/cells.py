@@ -27,22 +27,12 @@ SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py and eval
 
 @dataclass(frozen=True)
 class Job:
-    """One cell: what to train, on what, and where.
-
-    Attributes
-    ----------
-    settings : Settings
-    data : Path
-        The HDF5 data set.
-    runs : Path
-        Folder that holds the run folders.
-    backend : {"jax", "numba"}
-    """
+    """One cell: what to train, on what, and where."""
 
     settings: Settings
-    data: Path
-    runs: Path
-    backend: str
+    data: Path  # the HDF5 data set
+    runs: Path  # folder that holds the run folders
+    backend: str  # "jax" or "numba"
 
     @property
     def name(self) -> str:
@@ -132,26 +122,13 @@ def _options(settings: Settings) -> list[str]:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What all cells of a sweep have in common.
+    """What all cells of a sweep have in common."""
 
-    Attributes
-    ----------
-    data : Path
-        The HDF5 data set.
-    runs : Path
-        Folder that holds the run folders.
-    backend : {"jax", "numba"}
-    changes : dict
-        Settings that differ from the defaults, such as "updates" and "learning_rate".
-    seeds : int
-        Repetitions: seeds 1 to `seeds`.
-    """
-
-    data: Path
-    runs: Path
-    backend: str
-    changes: dict[str, Any]
-    seeds: int
+    data: Path  # the HDF5 data set
+    runs: Path  # folder that holds the run folders
+    backend: str  # "jax" or "numba"
+    changes: dict[str, Any]  # settings that differ from the defaults, such as "updates" and "learning_rate"
+    seeds: int  # repetitions: seeds 1 to `seeds`
 
     def settings(self, network: Settings) -> Settings:
         """The settings that a network is trained with, but for the seed."""

@@ -65,7 +65,7 @@ def find_contrasts(networks: dict[str, Scores], resamples: Resamples) -> list[di
         Plain values, one entry per finding all of whose networks are there: "finding", "difference", "interval" (None
         if nothing can be said), "paper_difference" (None if the paper gives no number), "paper_finds" ("difference",
         "no difference" or "nothing"), "verdict" ("holds", "opposite", "higher", "lower" or "not resolved"), "seeds"
-        (the fewest of a network), "clips", and "resampled" as in `Evaluation.as_dict`.
+        (the fewest of a network), "clips", and "resampled" as of `evaluate`.
     """
     return [
         _contrast(finding, networks, resamples)
@@ -92,12 +92,12 @@ def _contrast(finding: Finding, networks: dict[str, Scores], resamples: Resample
         coefficients[second] -= 1
     parts = [(c / len(finding.pairs), *networks[name]) for name, c in coefficients.items()]
     seeds = min(len(networks[name][0]) for name in coefficients if name != REGRESSION)  # which has no need of any
-    found = interval(parts, resamples.units)
+    value, bounds = interval(parts, resamples.units)
     equal = finding.paper is None or round(abs(finding.paper), 4) < SMALLEST_DIFFERENCE
-    bounds = found.bounds if seeds > 1 else None
+    bounds = bounds if seeds > 1 else None
     return {
         "finding": finding.name,
-        "difference": plain(found.value),
+        "difference": plain(value),
         "interval": bounds,
         "paper_difference": finding.paper,
         "paper_finds": ("no difference" if equal else "difference") if finding.in_paper else "nothing",

@@ -1,6 +1,6 @@
 """What training a network costs: multiplications and parameters, as its own shapes have them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from theanoish.model.network import Network
@@ -11,32 +11,19 @@ TAGS = 50  # of MagnaTagATune; the top layer's share is hardly seen
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one network.
+    """Of one network."""
 
-    Attributes
-    ----------
-    operations : int
-        Floating-point operations of an update, a multiplication and its addition counted as two: running times are
-        roughly proportional to them.
-    parameters : int
-        Numbers that are learned.
-    """
-
-    operations: int
-    parameters: int
+    operations: int  # floating-point, of an update: running times are roughly proportional to them
+    parameters: int  # numbers that are learned
 
 
+@cache
 def cost(settings: Settings) -> Cost:
     """The cost of the network of these settings.
 
     Every weight is multiplied once per frame (in a dense layer once) in the forward pass, once for its own gradient and
     once for the gradient of its layer's input, which nothing needs below the first layer that is trained.
     """
-    return _cost(replace(settings, seed=0))
-
-
-@cache
-def _cost(settings: Settings) -> Cost:
     network = Network(settings, TAGS)
     sizes = {name: variable.get_value(borrow=True).size for name, variable in network.parameters.items()}
     weights = {name.partition("/")[0]: size for name, size in sizes.items() if not name.endswith("/bias")}

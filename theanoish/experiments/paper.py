@@ -9,44 +9,22 @@ from theanoish.settings import Settings
 
 @dataclass(frozen=True)
 class Cell:
-    """One result of the paper.
+    """One result of the paper."""
 
-    Attributes
-    ----------
-    row : tuple of str
-        What the table's row and column are named by.
-    settings : Settings
-        Of the experiment, with the paper's defaults for the rest.
-    auc : float or None
-        Mean test AUC on MagnaTagATune, in Tables 1 to 3; of any network, see `paper_auc`.
-    """
-
-    row: tuple[str, ...]
-    settings: Settings
-    auc: float | None = None
+    row: tuple[str, ...]  # what the table's row and column are named by
+    settings: Settings  # of the experiment, with the paper's defaults for the rest
+    auc: float | None = None  # mean test AUC on MagnaTagATune, in Tables 1 to 3; of any network, see `paper_auc`
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence of the paper as a difference of test AUCs.
+    """A sentence of the paper as a difference of test AUCs."""
 
-    Attributes
-    ----------
-    name : str
-        What is subtracted from what.
-    pairs : tuple of (str, str)
-        Names of networks (`Settings.name`), or `REGRESSION`: the first one's AUC minus the second one's; the mean over
-        several pairs.
-    paper : float or None
-        The difference in the paper's tables; None if it gives no number.
-    in_paper : bool
-        Whether the paper says anything of it.
-    """
-
-    name: str
+    name: str  # what is subtracted from what
+    # of networks' names, or `REGRESSION`: the first one's AUC minus the second one's, the mean over several pairs
     pairs: tuple[tuple[str, str], ...]
-    paper: float | None
-    in_paper: bool = True
+    paper: float | None  # the difference in the paper's tables; None if it gives no number
+    in_paper: bool = True  # whether the paper says anything of it
 
 
 _TABLE_1 = (

@@ -56,46 +56,16 @@ _AT_A_TIME = 256  # resamples that fit a processor's cache
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each clip occurs in each resample.
+    """How often each clip occurs in each resample."""
 
-    Attributes
-    ----------
-    weights : float32 array (clips, resamples)
-        Whole numbers.
-    units : int
-        How many were drawn.
-    by : {"artist", "title", "clip"}
-        What was drawn.
-    """
-
-    weights: NDArray[np.float32]
-    units: int
-    by: str
+    weights: NDArray[np.float32]  # (clips, resamples), whole numbers
+    units: int  # how many were drawn
+    by: str  # what was drawn: "artist", "title" or "clip"
 
     @property
     def drawn(self) -> dict[str, Any]:
         """What was drawn and how many of it, as plain values."""
         return {"by": self.by, "units": self.units}
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A score with its 95 % interval.
-
-    Attributes
-    ----------
-    value, low, high : float
-        The bounds are NaN if nothing can be said.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def bounds(self) -> list[float] | None:
-        """Low and high as plain values; None if nothing can be said."""
-        return None if math.isnan(self.low) else [self.low, self.high]
 
 
 def resample(artists: Sequence[str], titles: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> Resamples:
@@ -212,9 +182,8 @@ def score_seeds(
     labels: NDArray[np.uint8],
     seeds: Sequence[NDArray[np.floating]],
     resamples: Resamples,
-    scores_of: Callable[..., NDArray[np.float64]] = tag_aucs,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean scores of a network, for `interval`.
+    """Mean AUCs of a network, for `interval`.
 
     Parameters
     ----------
@@ -222,8 +191,6 @@ def score_seeds(
     seeds : sequence of float arrays (clips, tags)
         What the network predicts for these clips with each seed.
     resamples : Resamples
-    scores_of : callable
-        `tag_aucs` or `tag_precisions`.
 
     Returns
     -------
@@ -232,14 +199,18 @@ def score_seeds(
     """
     once = np.ones((len(labels), 1), np.float32)
     plain, resampled = (
-        np.array([mean_over_tags(scores_of(labels, probabilities, weights)) for probabilities in seeds])
+        np.array([mean_over_tags(tag_aucs(labels, probabilities, weights)) for probabilities in seeds])
         for weights in (once, resamples.weights)
     )
     return plain[:, 0], resampled
 
 
-def interval(parts: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64]]], units: int) -> Interval:
-    """The interval of a sum of networks' mean scores over seeds; of a single checkpoint's score, over clips alone.
+def interval(
+    parts: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64]]], units: int
+) -> tuple[float, list[float] | None]:
+    """The value and the 95 % interval of a sum of networks' mean scores over seeds; of one checkpoint's, over clips.
+
+    The interval is None if nothing can be said.
 
     Parameters
     ----------
@@ -253,7 +224,7 @@ def interval(parts: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float6
     resampled = np.sum([c * scores.mean(axis=0) for c, _, scores in parts], axis=0)
     defined = np.isfinite(resampled)
     if units < _FEWEST_UNITS or defined.sum() < 2 or math.isnan(value):
-        return Interval(value, math.nan, math.nan)
+        return value, None
     correction = units / (units - 1)
     variance = float(resampled[defined].var(ddof=1)) * correction
     doubts = variance**2 / (units - 1)  # half the variance of the estimated variance
@@ -267,15 +238,10 @@ def interval(parts: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float6
             doubts += (c**2 * spread / seeds) ** 2 / (seeds - 1)
     freedom = variance**2 / doubts if doubts else math.inf
     half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
-    return Interval(value, value - half, value + half)
+    return value, [value - half, value + half]
 
 
-def interval_of_checkpoint(
-    labels: NDArray[np.uint8], probabilities: NDArray[np.float32], resamples: Resamples
-) -> tuple[Interval, Interval]:
-    """The intervals over test clips of a checkpoint's mean AUC and mean average precision."""
-    both = []
-    for scores_of in (tag_aucs, tag_precisions):
-        found = interval([(1.0, *score_seeds(labels, [probabilities], resamples, scores_of))], resamples.units)
-        both.append(Interval(found.value, *np.clip([found.low, found.high], 0, 1).tolist()))  # NaN stays
-    return both[0], both[1]
+def interval_of_checkpoint(value: float, resampled: NDArray[np.float64], units: int) -> list[float] | None:
+    """The bounds over test clips of a checkpoint's mean score, from its tags' scores in resamples; None if unknown."""
+    _, bounds = interval([(1.0, np.array([value]), mean_over_tags(resampled)[None])], units)
+    return bounds and np.clip(bounds, 0, 1).tolist()

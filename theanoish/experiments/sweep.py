@@ -23,17 +23,11 @@ _BUSY_SECONDS = 5.0  # until a cell that another process has is tried again
 class Event:
     """What is heard of a sweep.
 
-    Attributes
-    ----------
-    job : Job or None
-        The cell it is about.
-    state : {"finished", "failed", "stopped", "died", "busy", "waiting"}
-        "stopped" as it was asked to, its state on disk; "died" and taken up again; "busy" in another process, which is
-        waited for; "waiting" for workers.
-    reason : str
+    A cell has "finished" or "failed"; it has "stopped" as it was asked to, its state on disk; it has "died" and is
+    taken up again; it is "busy" in another process, which is waited for; or all are "waiting" for workers.
     """
 
-    job: Job | None
+    job: Job | None  # the cell it is about
     state: str
     reason: str = ""
 

@@ -19,23 +19,13 @@ from theanoish.settings import Settings
 
 @dataclass(frozen=True)
 class Layout:
-    """How a table is printed.
-
-    Attributes
-    ----------
-    title : str
-    names : tuple of str
-        Headings of the columns that name a row: the first entries of `Cell.row`.
-    results : dict of str to str
-        Heading of each column of results by the last entry of `Cell.row`; a single column "AUC" if empty.
-    costs : bool
-        Whether the cost of each network is shown, and no paper has numbers.
-    """
+    """How a table is printed."""
 
     title: str
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # headings of the columns that name a row: the first entries of `Cell.row`
+    # heading of each column of results by the last entry of `Cell.row`; a single column "AUC" if empty
     results: dict[str, str]
-    costs: bool = False
+    costs: bool = False  # whether the cost of each network is shown, and no paper has numbers
 
 
 LAYOUTS = {
@@ -105,7 +95,7 @@ def _compared(
     if regression:
         predictions = predictions | {REGRESSION: {0: regression}}
     networks, resamples = score_networks(predictions)
-    intervals = {name: interval([(1.0, *scores)], resamples.units).bounds for name, scores in networks.items()}
+    intervals = {name: interval([(1.0, *scores)], resamples.units)[1] for name, scores in networks.items()}
     return intervals, find_contrasts(networks, resamples)
 
 

@@ -22,18 +22,12 @@ _ATTACHED = Path(__file__).with_name("attached.py")
 
 @dataclass(frozen=True)
 class Place:
-    """Where one cell computes.
+    """Where one cell computes."""
 
-    Attributes
-    ----------
-    core : int or None
-        The one core it is held to. A process to each core does more in all than one process on all cores, and always
-        computing with one thread makes a result independent of how many cells ran beside it.
-    environment : dict
-        Environment variables that tell JAX which GPU to use, and how much of its memory.
-    """
-
+    # the one core it is held to. A process to each core does more in all than one process on all cores, and always
+    # computing with one thread makes a result independent of how many cells ran beside it
     core: int | None = None
+    # environment variables that tell JAX which GPU to use, and how much of its memory
     environment: dict[str, str] = field(default_factory=dict)
 
 

@@ -104,9 +104,8 @@ class Network:
 
     def window_variable(self, minibatch: int) -> TensorVariable:
         """The symbolic input: int16 (minibatch, 48000) samples or float32 (minibatch, frames, 128) log-mel frames."""
-        if self.settings.frontend == "raw":
-            return pt.tensor("windows", shape=(minibatch, WINDOW_SAMPLES), dtype="int16")
-        return pt.tensor("windows", shape=(minibatch, *self.shapes["input"]), dtype="float32")
+        fed = self.settings.representation
+        return pt.tensor("windows", shape=(minibatch, *fed.window_shape), dtype=fed.dtype.name)
 
     def training_inputs(self) -> list[TensorVariable]:
         """The symbolic inputs of `loss`: windows, uint8 labels (minibatch, tags) and, with dropout, its masks.

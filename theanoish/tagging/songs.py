@@ -26,23 +26,12 @@ SONGS_AHEAD = 3  # read but not yet tagged, per worker: what bounds the memory
 
 @dataclass(frozen=True)
 class Song:
-    """A song as rows of a representation.
-
-    Attributes
-    ----------
-    path : Path
-    samples : int
-        At 16 kHz, as decoded.
-    rows : int16 array (samples,) or float32 array (frames, 128)
-        At least a window: a shorter song is followed by silence.
-    remark : str
-        What is odd about its file, or "".
-    """
+    """A song as rows of a representation."""
 
     path: Path
-    samples: int
-    rows: NDArray[Any]
-    remark: str
+    samples: int  # at 16 kHz, as decoded
+    rows: NDArray[Any]  # int16 (samples,) or float32 (frames, 128), at least a window, with silence at its end
+    remark: str  # what is odd about its file, or ""
 
 
 @dataclass(frozen=True)

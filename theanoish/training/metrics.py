@@ -12,19 +12,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 @dataclass(frozen=True)
 class TagScores:
-    """Scores a tag, in the order of the tags.
+    """Scores a tag, in the order of the tags."""
 
-    Attributes
-    ----------
-    auc, average_precision : float64 arrays (tags,)
-        NaN where the tag has no positive or no negative clip.
-    positives : int64 array (tags,)
-    clips : int
-    """
-
-    auc: NDArray[np.float64]
-    average_precision: NDArray[np.float64]
-    positives: NDArray[np.int64]
+    auc: NDArray[np.float64]  # (tags,), NaN where the tag has no positive or no negative clip
+    average_precision: NDArray[np.float64]  # (tags,), likewise
+    positives: NDArray[np.int64]  # (tags,)
     clips: int
 
     @property

@@ -18,21 +18,13 @@ WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR = 16, 512
 
 @dataclass(frozen=True)
 class ClipPredictions:
-    """What a network makes of clips.
+    """What a network makes of clips."""
 
-    Attributes
-    ----------
-    probabilities : float32 array (clips, tags)
-    silent : dict of str to float
-        Of each rectified layer, the share of units that are 0 for every window of the clips. A unit that is so for
-        the training clips gets no gradient, so that nothing can wake it.
-    all_alike : bool
-        Whether the windows do not differ from each other, so that no network could tell the clips apart.
-    """
-
-    probabilities: NDArray[np.float32]
+    probabilities: NDArray[np.float32]  # (clips, tags)
+    # of each rectified layer, the share of units that are 0 for every window of the clips. A unit that is so for
+    # the training clips gets no gradient, so that nothing can wake it
     silent: dict[str, float]
-    all_alike: bool
+    all_alike: bool  # whether the windows do not differ from each other, so that no network could tell the clips apart
 
 
 class Predictor:

@@ -8,24 +8,13 @@ from typing import Any
 
 @dataclass
 class Progress:
-    """Where a run stands: what its state file holds besides parameters, and what a progress bar shows.
+    """Where a run stands: what its state file holds besides parameters, and what a progress bar shows."""
 
-    Attributes
-    ----------
-    update : int
-        Updates done.
-    loss : float
-        Mean loss of the last block of updates.
-    loss_sum, loss_count : float, int
-        Losses since the last validation.
-    history : list of dict
-        One entry per validation: update, loss, validation_auc, silent (the share of silent units by layer), best, time.
-    """
-
-    update: int = 0
-    loss: float = math.nan
-    loss_sum: float = 0.0
-    loss_count: int = 0
+    update: int = 0  # updates done
+    loss: float = math.nan  # mean loss of the last block of updates
+    loss_sum: float = 0.0  # of the updates since the last validation
+    loss_count: int = 0  # of these updates
+    # a dict per validation: update, loss, validation_auc, silent (the share of silent units by layer), best, time
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
