@@ -16,7 +16,7 @@ from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
 from theanoish.experiments.baselines import baselines_text, measure_baselines
 from theanoish.experiments.evaluation import FEWEST_CLIPS, FEWEST_POSITIVES, evaluate, write_csv, write_predictions
-from theanoish.files import check_writable, write_json
+from theanoish.files import check_outputs, write_json
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import Settings
 
@@ -108,8 +108,7 @@ def number(score: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
-    for output in filter(None, (args.json, args.csv, args.predictions)):
-        check_writable(output)
+    check_outputs((args.json, args.csv, args.predictions), (args.checkpoint, args.baselines, args.data))
     if args.baselines:
         return print_baselines(args)
     with progress() as update:

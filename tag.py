@@ -7,6 +7,7 @@ if __name__ == "__main__":  # before the imports that take seconds
     begin_script()
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,13 +17,14 @@ from tqdm import tqdm
 
 from theanoish.command import escaped, positive, run_script, user_path
 from theanoish.errors import InputError
-from theanoish.files import check_writable
+from theanoish.files import check_outputs
 from theanoish.machine import usable_cores
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, check_hop, find_songs, name_of
 from theanoish.tagging.tables import as_text, csv_file, json_file
 from theanoish.tagging.taggram import Taggram
 
 Add = Callable[[Taggram | Failure], None]
+_LONGEST_STEM = 200  # bytes, of 255 that a name may have
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -47,14 +49,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def prepare_outputs(args: argparse.Namespace, several: bool) -> None:
+def prepare_outputs(args: argparse.Namespace, songs: list[Path]) -> None:
     """Find before any work what cannot be written."""
-    for file in filter(None, (args.json, args.csv)):
-        check_writable(file)
-    for path in filter(None, (args.picture, args.html)):
-        if not several:
-            check_writable(path)
-        elif path.exists() and not path.is_dir():
+    several = len(songs) > 1
+    pages = [args.picture, args.html]
+    check_outputs([args.json, args.csv, *([] if several else pages)], [*songs, args.checkpoint])
+    for path in filter(None, pages if several else []):
+        if path.exists() and not path.is_dir():
             raise InputError(f"{path}: is a file; with several songs, --picture and --html name folders")
         else:
             path.mkdir(parents=True, exist_ok=True)
@@ -69,10 +70,11 @@ def names_within(songs: list[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     taken = {"index"}
     for song in songs:
-        name, number = song.stem, 1
+        stem = os.fsdecode(os.fsencode(song.stem)[:_LONGEST_STEM])
+        name, number = stem, 1
         while name.casefold() in taken:
             number += 1
-            name = f"{song.stem} {number}"
+            name = f"{stem} {number}"
         taken.add(name.casefold())
         names[song] = name
     return names
@@ -111,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     check_hop(args.hop)
     songs = find_songs(args.songs)
-    prepare_outputs(args, several=len(songs) > 1)
+    prepare_outputs(args, songs)
     from theanoish.tagging.tagger import load_tagger, tag_songs  # slow, and every worker imports what stands at the top
 
     tagger = load_tagger(args.checkpoint, args.all_tags)

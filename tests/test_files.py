@@ -12,6 +12,7 @@ import pytest
 from theanoish.errors import InputError
 from theanoish.files import (
     check_creatable,
+    check_outputs,
     check_writable,
     lock,
     locked,
@@ -43,6 +44,24 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         raise ZeroDivisionError
     assert (tmp_path / "a").read_text() == "before"
     assert names(tmp_path) == ["a"]
+
+
+def test_names_that_are_not_utf_8_can_be_written_and_come_back(tmp_path):
+    values = {"data": os.fsdecode(b"caf\xe9.h5"), "tag": "caf\xe9"}
+    write_json(tmp_path / "a.json", values)
+    assert read_json(tmp_path / "a.json") == values
+    assert "\\udce9.h5" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_no_output_replaces_an_input_or_another_output(tmp_path):
+    song, link = tmp_path / "a.mp3", tmp_path / "link"
+    song.write_bytes(b"music")
+    link.symlink_to(song)
+    check_outputs([tmp_path / "b", None, tmp_path / "c"], [song, None])
+    check_outputs([Path("/dev/null"), Path("/dev/null")], [])
+    for outputs in ([song], [tmp_path / "b", link], [tmp_path / "b", tmp_path / "b"]):
+        with pytest.raises(InputError, match="named twice"):
+            check_outputs(outputs, [song])
 
 
 def test_links_are_written_through(tmp_path):

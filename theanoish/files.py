@@ -9,7 +9,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,6 +35,22 @@ def check_writable(path: Path) -> None:
     if target.is_dir():
         raise InputError(f"{path}: cannot be written: it is a folder; name a file")
     _check_folder(path, target.parent)
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Find before long work results that could not be written, or that would replace each other or what is read.
+
+    Raises
+    ------
+    InputError
+        As `check_writable`, or if a file is named twice.
+    """
+    taken = {os.path.realpath(path) for path in inputs if path}
+    for path in filter(None, outputs):
+        check_writable(path)
+        if os.path.realpath(path) in taken and not _is_special(path):
+            raise InputError(f"{path}: is named twice, to be read or written; name another file to write to")
+        taken.add(os.path.realpath(path))
 
 
 def check_creatable(path: Path) -> None:
@@ -199,9 +215,9 @@ def _is_running(process: int) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, as UTF-8."""
+    """Write a text file whole or not at all, as UTF-8; of file names that are not, the odd bytes as ``\\udc..``."""
     with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, values: Any) -> None:

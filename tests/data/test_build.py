@@ -408,6 +408,10 @@ def test_odd_names_and_places_of_files(tmp_path, make_source, monkeypatch):
     assert done.returncode == 0, done.stderr
     dataset = Dataset(tmp_path / "source.h5")
     assert "0/clip.raw" in dataset.paths and len(dataset.paths) == 10
+    latin = source.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    build(BuildSettings(latin, tmp_path / "latin.h5", allow_missing=True), StopRequest())
+    with h5py.File(tmp_path / "latin.h5") as file:
+        assert file.attrs["source"] == "caf\ufffd"
 
 
 def test_a_whole_archive_in_the_folder_is_unpacked(tmp_path, make_source):

@@ -120,6 +120,8 @@ def test_fingerprint_tells_data_sets_apart(path, tmp_path):
 def test_missing_representation_names_those_there(path):
     with pytest.raises(InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw.*build_h5"):
         Dataset(path).windows(Settings(frontend="mel"), np.arange(3))
+    with pytest.raises(InputError, match=r"no data set with 'mel_300_300'; there are raw, mel_1024_1024"):
+        Dataset(path).windows(Settings(frontend="mel", length=300, stride=300), np.arange(3))
 
 
 def test_empty_split(tmp_path):

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -99,19 +98,19 @@ def test_numbers_have_coloured_noise_if_the_training_data_is_there(tmp_path, cap
 def test_initial_filters_are_the_stored_ones_or_those_of_the_seed(tmp_path):
     settings = Settings(length=512, stride=512, seed=7)
     drawn = Network(settings, tags=50).values()["strided/filters"]
-    np.testing.assert_array_equal(initial_filters(tmp_path, settings), drawn)
+    np.testing.assert_array_equal(initial_filters(tmp_path, settings, from_noise=True), drawn)
     with pytest.raises(InputError, match=r"initial_filters\.npy: no such file"):
-        initial_filters(tmp_path, replace(settings, initial_filters="mel", pooling="l2", pool_size=2))
+        initial_filters(tmp_path, settings, from_noise=False)
     stored = np.random.default_rng(0).standard_normal((128, 512)).astype(np.float32)
     np.save(tmp_path / "initial_filters.npy", stored)
-    np.testing.assert_array_equal(initial_filters(tmp_path, settings), stored)
+    np.testing.assert_array_equal(initial_filters(tmp_path, settings, from_noise=True), stored)
     for array in (stored[:, 1:], stored[1:], np.full((128, 512), {}, object)):
         np.save(tmp_path / "initial_filters.npy", array, allow_pickle=True)
         with pytest.raises(InputError, match=r"initial_filters\.npy"):
-            initial_filters(tmp_path, settings)
+            initial_filters(tmp_path, settings, from_noise=True)
     (tmp_path / "initial_filters.npy").write_bytes(b"")
     with pytest.raises(InputError, match=r"initial_filters\.npy"):
-        initial_filters(tmp_path, settings)
+        initial_filters(tmp_path, settings, from_noise=True)
 
 
 def test_initial_filters_stand_beside_the_learned_ones(tmp_path):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
@@ -93,10 +94,13 @@ def test_names_cannot_become_elements(tmp_path):
     assert "".join(page.texts["h1"]) == song.stem
     assert {attributes["data-tag"] for _, attributes in page.tags if "data-tag" in attributes} == set(tags)
     assert not re.search(r'\b(src|href)="(?!data:,)', text)  # the page asks for nothing
-    write_index(tmp_path / "index.html", [index_row(tmp_path / "a #1?.html", taggram_of(song))], HOSTILE)
+    latin = tmp_path / os.fsdecode(b"caf\xe9.html")
+    rows = [index_row(page, taggram_of(song)) for page in (tmp_path / "a #1?.html", latin)]
+    write_index(tmp_path / "index.html", rows, HOSTILE)
     index = Elements((tmp_path / "index.html").read_text())
     assert not any(tag == "script" for tag, _ in index.tags)
     assert ("a", {"href": "a%20%231%3F.html"}) in index.tags
+    assert ("a", {"href": "caf%E9.html"}) in index.tags
 
 
 def test_colours_are_where_the_windows_are(tmp_path):

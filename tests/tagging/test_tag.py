@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from small_song import write_song
-from tag import main
+from tag import main, names_within
 from theanoish.errors import InputError
+from theanoish.tagging.songs import find_songs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +73,15 @@ def test_a_folder_with_everything(songs, mel_checkpoint):
     assert 'href="A%202.html"' in (folder / "pages" / "index.html").read_text()
 
 
+def test_names_of_pages_are_short_enough_and_hidden_folders_are_left_out(songs):
+    """A page's name is longer than its song's by what marks it as unfinished."""
+    (songs / ".AppleDouble").mkdir()
+    (songs / ".AppleDouble" / "b.wav").write_bytes(b"no audio")
+    names = names_within([Path(f"{'é' * 120}{ending}.mp3") for ending in "xy"])
+    assert sorted(names.values()) == ["é" * 100, f"{'é' * 100} 2"]
+    assert len(find_songs([songs])) == 5
+
+
 def test_one_song(songs, raw_checkpoint):
     folder = songs.parent
     song = songs / "more" / "A.flac"
@@ -91,6 +101,8 @@ def test_one_song(songs, raw_checkpoint):
         (["songs/a.mp3", "--hop", "5"], "hop is 5 s"),
         (["songs/a.mp3", "--top", "0"], "--top"),
         (["songs/a.mp3", "--json", "no/such/folder.json"], "cannot be written"),
+        (["songs/a.mp3", "--json", "a.txt", "--csv", "a.txt"], "a.txt: is named twice"),
+        (["songs/a.mp3", "--html", "songs/a.mp3"], "songs/a.mp3: is named twice"),
         (["songs/a.mp3", "--picture", "a.txt"], "no kind of picture"),
         (["songs/a.mp3", "--checkpoint", "songs/a.mp3"], "songs/a.mp3"),
         (["empty"], "no audio file"),

@@ -80,6 +80,17 @@ def test_an_accelerator_without_room_is_sent_blocks(dataset, monkeypatch):
         np.testing.assert_array_equal(values, sent.network.values()[name])
 
 
+def test_room_is_asked_for_clips_as_long_as_the_longest(dataset, monkeypatch):
+    settings = small_settings()
+    counts = dataset.windows(settings, dataset.rows("train")).counts
+    needed, frames = counts.max() * len(counts), counts.sum()
+    assert frames < 0.9 * needed
+    for room, feed in ((frames, ReadAhead), (0.99 * needed, ReadAhead), (1.01 * needed, Resident)):
+        memory = room * 128 * 4 / 0.8
+        monkeypatch.setattr("theanoish.training.trainer.free_device_memory", lambda backend, memory=memory: memory)
+        assert isinstance(Trainer(settings, dataset, "jax")._feed, feed)
+
+
 def test_errors_of_the_reading_thread_arrive(tmp_path):
     path = write_small_data(tmp_path / "d.h5", representations=["raw"])
     dataset, settings = Dataset(path), Settings(minibatch=3)

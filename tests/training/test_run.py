@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -380,6 +381,20 @@ def test_initial_filters_are_stored_and_never_learned_again(tmp_path, method, mo
     monkeypatch.setattr(training.Trainer, "initial_filters", None)  # cannot be called
     assert train(resume_run(stopped))
     assert_same_state(stopped, whole)
+
+
+def test_filters_of_a_checkpoint_that_a_run_starts_from_are_stored(tmp_path):
+    settings = small_settings(frontend="raw", length=512, stride=512, updates=10)
+    dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
+    run = start_run(tmp_path / "first", settings, dataset, "jax")
+    assert train(run)
+    assert not (run.folder / "initial_filters.npy").exists()
+    learned = run.network.values()
+    checkpoint_file = run.folder / "checkpoint.pkl"
+    start_run(tmp_path / "second", replace(settings, seed=9), dataset, "jax", checkpoint_file)
+    stored = np.load(tmp_path / "second" / "initial_filters.npy")
+    np.testing.assert_array_equal(stored, learned["strided/filters"] / learned["start/loudness"])
+    assert str(checkpoint_file) in (tmp_path / "second" / "initial_filters.json").read_text()
 
 
 def test_fixed_filters_stay_and_the_rest_learns(tmp_path):

@@ -96,8 +96,8 @@ def expected_length(path: Path) -> int:
 
 def audio_files(folder: Path) -> list[Path]:
     """Every audio file below a folder, by its ending, sorted; hidden ones, such as macOS's companions, are left out."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file())
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in files if not any(part[0] == "." for part in path.relative_to(folder).parts))
 
 
 def decode(path: Path) -> NDArray[np.int16]:

@@ -240,7 +240,7 @@ def _write_tables(
     attributes = description(plan.representations)
     attributes["/"] |= {
         "tags_kept": settings.clips,
-        "source": settings.source.resolve().name,
+        "source": os.fsencode(settings.source.resolve().name).decode(errors="replace"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions()),
         "settings": json.dumps(settings.as_dict()),

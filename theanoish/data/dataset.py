@@ -110,8 +110,8 @@ class Dataset:
         rows = np.flatnonzero(self.splits == split)
         if len(rows) == 0:
             raise InputError(
-                f"{self.path}: no clip in split '{split}'; folders 0 to b are for training, c for validation, "
-                "d to f for testing"
+                f"{self.path}: no clip in split '{split}'; of MagnaTagATune, folders 0 to b are for training, c for "
+                "validation, d to f for testing; of your own songs, the labels' column 'split' says it"
             )
         return rows
 
@@ -124,6 +124,9 @@ class Dataset:
             Where the file lacks the representation, or it is damaged.
         """
         representation = settings.representation
+        if representation not in REPRESENTATIONS:
+            names = ", ".join(each.name for each in REPRESENTATIONS)
+            raise InputError(f"there is no data set with '{representation.name}'; there are {names}")
         if representation.name not in self.representations:
             raise InputError(
                 f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; {BUILD_AGAIN} "

@@ -81,7 +81,9 @@ def make_figures(
     if settings.frontend == "mel":
         return ["figure1"], {}
     learned = network.values()["strided/filters"].astype(np.float64)
-    initial = initial_filters(checkpoint.parent, settings)
+    initial = initial_filters(
+        checkpoint.parent, settings, from_noise=settings.initial_filters == "random" and not saved["initial"]
+    )
     decibels, missing = _mean_spectrum(saved, settings, data)
     numbers = {
         "network": settings.name,
@@ -101,11 +103,11 @@ def make_figures(
     return ["figure1", "figure2", "figure3", "figure4"], numbers
 
 
-def initial_filters(run: Path, settings: Settings) -> Array:
+def initial_filters(run: Path, settings: Settings, from_noise: bool) -> Array:
     """The filters that training started from, (filters, length): stored in the run's folder, or drawn by the seed."""
     stored = run / "initial_filters.npy"
     if not stored.exists():
-        if settings.initial_filters != "random":
+        if not from_noise:
             raise InputError(f"{stored}: no such file, and training did not start from noise; copy it from the run")
         return Network(settings, tags=1).values()["strided/filters"].astype(np.float64)
     try:

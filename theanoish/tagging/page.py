@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 from contextlib import suppress
 from html import escape
@@ -76,7 +77,7 @@ def write_page(path: Path, taggram: Taggram, network: str) -> None:
 
 def index_row(page: Path, song: Taggram) -> str:
     """A song's row in the list that `write_index` writes into the folder of its page."""
-    link = f'<a href="{quote(page.name)}">{escape(song.name)}</a>'
+    link = f'<a href="{quote(os.fsencode(page.name))}">{escape(song.name)}</a>'
     return f"<tr><td>{link}</td><td>{clock(song.seconds)}</td><td>{_summary(song)}</td></tr>"
 
 

@@ -184,7 +184,7 @@ class Run:
         Returns
         -------
         float32 array (filters, length) or None
-            What its strided convolution starts as, for samples in [-1, 1), if that is neither noise nor a checkpoint's.
+            What its strided convolution starts as, for samples in [-1, 1), if that is not noise.
         """
         filters = self._trainer.initial_filters() if initial is None else None
         self._trainer.measure_start(filters)
@@ -201,7 +201,7 @@ class Run:
             name = Settings.from_dict(saved["settings"]).name
             raise InputError(f"{initial}: {error}; it is of {name}, and {self.settings.name} is asked for") from error
         self.initial = f"{_noted(initial)}, update {saved['update']}"
-        return None
+        return parameters["strided/filters"] / parameters["start/loudness"] if self.settings.frontend == "raw" else None
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that an earlier run of the same settings saved."""
@@ -245,7 +245,7 @@ def start_run(folder: Path, settings: Settings, dataset: Dataset, backend: str, 
     filters = run.begin(initial)
     folder.mkdir(parents=True, exist_ok=True)
     if filters is not None:
-        store_filters(folder, settings, filters)
+        store_filters(folder, settings, filters, run.initial)
     run.save_state()
     run.write_settings()
     return run

@@ -88,13 +88,13 @@ def learn_filters(
     return _as_loud_as_a_spectrogram(learned, audible[:_FRAMES_COMPARED], pool_size)
 
 
-def store_filters(folder: Path, settings: Settings, filters: Array) -> None:
+def store_filters(folder: Path, settings: Settings, filters: Array, checkpoint: str) -> None:
     """Write ``initial_filters.npy`` to a run's folder, and to ``initial_filters.json`` what made them."""
     with written_whole(folder / "initial_filters.npy") as beside, beside.open("wb") as file:
         np.save(file, filters)
     fields = ("initial_filters", "strided_filters", "pool_size", "length", "seed")
-    values = {name: getattr(settings, name) for name in fields}
-    write_json(folder / "initial_filters.json", values | LEARNED_WITH.get(settings.initial_filters, {}))
+    made_with = {name: getattr(settings, name) for name in fields} | LEARNED_WITH.get(settings.initial_filters, {})
+    write_json(folder / "initial_filters.json", {"checkpoint": checkpoint} if checkpoint else made_with)
 
 
 def independent_subspaces(whitened: Array, pool_size: int, generator: np.random.Generator, backend: str) -> Array:
