@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from theanoish.command import escaped, progress, run_script, user_path
+from theanoish.command import checkpoint_path, escaped, progress, run_script, user_path
 from theanoish.data.dataset import SPLITS
 from theanoish.errors import InputError
 from theanoish.experiments.baselines import baselines_text, measure_baselines
@@ -25,7 +25,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("checkpoint", type=user_path, nargs="?", help="checkpoint.pkl of a run folder")
+    what.add_argument("checkpoint", type=checkpoint_path, nargs="?", help="checkpoint.pkl, or its run folder")
     what.add_argument(
         "--baselines",
         type=user_path,

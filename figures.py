@@ -9,14 +9,14 @@ if __name__ == "__main__":  # before the imports that take seconds
 import argparse
 import sys
 
-from theanoish.command import run_script, user_path
+from theanoish.command import checkpoint_path, run_script, user_path
 from theanoish.experiments.figures import make_figures
 from theanoish.experiments.filters import as_text
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=user_path, help="checkpoint.pkl of a run folder")
+    parser.add_argument("checkpoint", type=checkpoint_path, help="checkpoint.pkl, or its run folder")
     parser.add_argument("--output", type=user_path, metavar="FOLDER", help="default: figures/ beside the checkpoint")
     parser.add_argument("--data", type=user_path, help="HDF5 data set that it was trained on, if it has been moved")
     parser.add_argument("--log-frequency", action="store_true", help="give Fig. 2 a logarithmic axis")

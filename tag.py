@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from theanoish.command import escaped, positive, run_script, user_path
+from theanoish.command import checkpoint_path, escaped, positive, run_script, user_path
+from theanoish.data.audio import SUFFIXES
 from theanoish.errors import InputError
 from theanoish.files import check_outputs
 from theanoish.machine import usable_cores
@@ -31,7 +32,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
-    add("--checkpoint", type=user_path, help="checkpoint.pkl of a run (default: the weights in models/)")
+    add("--checkpoint", type=checkpoint_path, help="checkpoint.pkl of a run (default: the weights in models/)")
     add("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
     add("--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust")
     add(
@@ -45,18 +46,20 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--csv", type=user_path, metavar="FILE", help="write a row per song and a column per tag")
     add("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
     add("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
-    parser.epilog = "With several songs, --picture and --html name folders."
+    parser.epilog = "With several songs, or a folder of them, --picture and --html name folders."
     return parser.parse_args(arguments)
 
 
-def prepare_outputs(args: argparse.Namespace, songs: list[Path]) -> None:
+def prepare_outputs(args: argparse.Namespace, songs: list[Path], several: bool) -> None:
     """Find before any work what cannot be written."""
-    several = len(songs) > 1
     pages = [args.picture, args.html]
+    for path in filter(None, [args.json, args.csv, *pages]):  # such as the first song, after an option without a name
+        if path.suffix.lower() in SUFFIXES:
+            raise InputError(f"{path}: is the name of an audio file; name another file to write to")
     check_outputs([args.json, args.csv, *([] if several else pages)], [*songs, args.checkpoint])
     for path in filter(None, pages if several else []):
         if path.exists() and not path.is_dir():
-            raise InputError(f"{path}: is a file; with several songs, --picture and --html name folders")
+            raise InputError(f"{path}: is a file; with several songs or a folder, --picture and --html name folders")
         else:
             path.mkdir(parents=True, exist_ok=True)
     if args.picture and not several:
@@ -80,32 +83,30 @@ def names_within(songs: list[Path]) -> dict[Path, str]:
     return names
 
 
-def picture_files(path: Path, songs: list[Path], about: str) -> Add:
+def picture_files(path: Path, names: dict[Path, str], about: str) -> Add:
     from theanoish.tagging.picture import draw_picture
-
-    names = names_within(songs)
 
     def add(song: Taggram | Failure) -> None:
         if isinstance(song, Taggram):
-            draw_picture(path if len(songs) == 1 else path / f"{names[song.path]}.png", song, about)
+            draw_picture(path / f"{names[song.path]}.png" if names else path, song, about)
 
     return add
 
 
 @contextmanager
-def html_files(path: Path, songs: list[Path], network: str) -> Iterator[Add]:
+def html_files(path: Path, names: dict[Path, str], network: str) -> Iterator[Add]:
     from theanoish.tagging.page import index_row, write_index, write_page
 
-    names, rows = names_within(songs), []
+    rows: list[str] = []
 
     def add(song: Taggram | Failure) -> None:
         if isinstance(song, Taggram):
-            page = path if len(songs) == 1 else path / f"{names[song.path]}.html"
+            page = path / f"{names[song.path]}.html" if names else path
             write_page(page, song, network)
             rows.append(index_row(page, song))
 
     yield add
-    if len(songs) > 1:
+    if names:
         write_index(path / "index.html", rows, network)
 
 
@@ -113,10 +114,12 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     check_hop(args.hop)
     songs = find_songs(args.songs)
-    prepare_outputs(args, songs)
+    several = len(songs) > 1 or any(path.is_dir() for path in args.songs)
+    prepare_outputs(args, songs, several)
     from theanoish.tagging.tagger import load_tagger, tag_songs  # slow, and every worker imports what stands at the top
 
     tagger = load_tagger(args.checkpoint, args.all_tags)
+    names = names_within(songs) if several else {}
     failures = []
     with ExitStack() as stack, tqdm(total=len(songs), unit=" songs", disable=None if len(songs) > 1 else True) as bar:
         adds: list[Add] = []
@@ -125,9 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
         if args.csv:
             adds.append(stack.enter_context(csv_file(args.csv, tagger.tags)))
         if args.picture:
-            adds.append(picture_files(args.picture, songs, tagger.name))
+            adds.append(picture_files(args.picture, names, tagger.name))
         if args.html:
-            adds.append(stack.enter_context(html_files(args.html, songs, tagger.name)))
+            adds.append(stack.enter_context(html_files(args.html, names, tagger.name)))
         for song in tag_songs(tagger, songs, args.hop, workers=len(usable_cores())):
             if isinstance(song, Failure):
                 failures.append(song)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from theanoish.command import run_script, user_path
+from theanoish.command import checkpoint_path, run_script, user_path
 from theanoish.data.dataset import SPLITS, Dataset
 from theanoish.errors import InputError
 from theanoish.files import locked
@@ -47,7 +47,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--run", type=user_path, help="run folder (default: runs/ and the settings' short name)")
     add(
         "--initial",
-        type=user_path,
+        type=checkpoint_path,
         metavar="CHECKPOINT",
         help="start from the parameters of this checkpoint or run; if its tags are others, all but the last layer's",
     )
@@ -73,12 +73,11 @@ def opened_run(args: argparse.Namespace) -> Iterator[Run]:
             yield resume_run(args.resume, args.data, args.updates)
         return
     settings = Settings(**given)
-    initial = args.initial / "checkpoint.pkl" if args.initial and args.initial.is_dir() else args.initial
     dataset = Dataset(args.data or DEFAULT_DATA)
     folder = args.run or Path("runs") / f"{dataset.path.stem}_{settings.name}_seed{settings.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        yield start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND, initial)
+        yield start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND, args.initial)
 
 
 def description(run: Run) -> str:

@@ -129,10 +129,13 @@ def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
 
 
 def build_with_bar(settings: BuildSettings, stop: StopRequest) -> Summary:
+    shown = ""
     with tqdm(unit=" clips") as bar:
 
         def progress(stage: str, done: int, total: int) -> None:
-            if bar.desc != f"{stage}: ":
+            nonlocal shown
+            if stage != shown:
+                shown = stage
                 bar.reset(total)
                 bar.n = bar.initial = bar.last_print_n = done - 1  # an earlier run's clips say nothing of the speed
                 bar.set_description(stage)

@@ -177,6 +177,34 @@ def test_a_traceback_means_a_fault_of_ours(start):
     assert errors.endswith("ValueError: ours\n")
 
 
+@pytest.mark.parametrize("closed", [(2,), (0, 1), (0, 1, 2)])
+def test_streams_that_are_closed_stop_nothing(start, tmp_path, closed):
+    """The next file that is opened would have a closed one's number, and whatever is printed would land in it."""
+    main = """
+        with open('made', 'w') as file:
+            print('x', file=sys.stderr)
+            print('y')
+            file.write('whole')
+        return 0
+    """
+    process = start(main, preexec_fn=lambda: [os.close(number) for number in closed])
+    process.communicate()
+    assert process.returncode == 0
+    assert (tmp_path / "made").read_text() == "whole"
+
+
+def test_settings_of_packages_that_cannot_be(start, tmp_path):
+    """Of a variable a message; a user's settings of Matplotlib, which may need LaTeX, mean nothing."""
+    process = start(imports="import pytensor", env={"PYTENSOR_FLAGS": "floatX=foo"})
+    status, _, errors = ended(process)
+    assert status == 2
+    assert errors.splitlines()[-1].startswith("script.py: error: pytensor cannot be imported (")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "matplotlibrc").write_text("text.usetex: True")
+    process = start("import matplotlib; print(matplotlib.rcParams['text.usetex'])", env={"MATPLOTLIBRC": "mine"})
+    assert ended(process) == (0, "False\n", "")
+
+
 def test_a_reader_that_goes_away_stops_nothing(start, tmp_path):
     process = start("""
         for number in range(100_000):

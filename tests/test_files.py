@@ -64,6 +64,21 @@ def test_no_output_replaces_an_input_or_another_output(tmp_path):
             check_outputs(outputs, [song])
 
 
+def test_what_is_write_protected_stays(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("precious")
+    monkeypatch.setattr(os, "access", lambda path, mode: not (str(path).endswith("a") and mode == os.W_OK))
+    with pytest.raises(InputError, match="write-protected"):
+        check_writable(tmp_path / "a")
+
+
+def test_only_leftovers_of_a_run_are_removed_from_its_folder(tmp_path):
+    for name in ("report.2024.partial", "state.pkl.2024.partial", "initial_filters.npy.7.partial"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "log.jsonl.1.partial").mkdir()
+    with locked(tmp_path):
+        assert names(tmp_path) == ["lock", "log.jsonl.1.partial", "report.2024.partial"]
+
+
 def test_links_are_written_through(tmp_path):
     (tmp_path / "folder").mkdir()
     target = tmp_path / "folder" / "target"

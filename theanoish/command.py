@@ -10,6 +10,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,13 @@ def begin_script() -> None:
     """Before the imports of a script, which take seconds: nothing is to be kept yet if they are interrupted or fail."""
     for number in _SIGNALS:
         signal.signal(number, _end_at_once)
+    for descriptor in (0, 1, 2):  # a closed one would be the number of the next file that is opened
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
+    os.environ |= {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg"}  # a user's may need LaTeX, or a package not here
     atexit.register(_ignore_signals)
     sys.excepthook = _end_with_message
 
@@ -83,10 +91,18 @@ def positive(text: str) -> int:
 
 def user_path(text: str) -> Path:
     """A path as a user gives it, `~` being the home folder; for argparse's `type`."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text names no file or folder")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(f"{text}: there is no such home folder") from error
+
+
+def checkpoint_path(text: str) -> Path:
+    """The path of a checkpoint, or of the run folder that holds it; for argparse's `type`."""
+    path = user_path(text)
+    return path / "checkpoint.pkl" if path.is_dir() else path
 
 
 def escaped(text: str) -> str:
@@ -127,6 +143,11 @@ def _message(error: BaseException) -> str | None:
         return escaped(f"{where}{error.strerror or error}")
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):  # the latter by JAX, of a GPU's
         return escaped(f"not enough memory {str(error)[:200]}".strip())
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    imported = [frame.f_globals["__name__"].partition(".")[0] for frame in frames if frame.f_code.co_name == "<module>"]
+    if imported and imported[-1] not in ("__main__", "theanoish"):
+        what = f"{imported[-1]} cannot be imported ({type(error).__name__}: {error})"
+        return escaped(f"{what}; see to its environment variables and settings files")
     return None
 
 
@@ -168,6 +189,7 @@ class _Printed(io.TextIOWrapper):
     """Standard output or error that takes any text, and goes on in silence once its reader has gone, as `head` does."""
 
     escapes: dict[int, str]
+    replaced: Any
 
     @classmethod
     def instead_of(cls, stream: Any, escapes: dict[int, str]) -> Any:
@@ -176,6 +198,7 @@ class _Printed(io.TextIOWrapper):
             return stream
         by_line = stream.line_buffering or stream.write_through  # the latter with PYTHONUNBUFFERED
         printed = cls(stream.buffer, stream.encoding, "backslashreplace", line_buffering=by_line)
+        printed.replaced = stream  # which would close the buffer if it went
         printed.escapes = {code: escape for code, escape in escapes.items() if chr(code) not in "\n\t"}
         return printed
 

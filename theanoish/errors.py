@@ -1,4 +1,4 @@
-"""The one exception that the scripts turn into a message and exit status 2."""
+"""What a user gave and cannot be used: scripts end with the message and exit status 2."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

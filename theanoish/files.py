@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from theanoish.errors import InputError
 
 _PARTIAL = re.compile(r".+\.(\d+)\.partial$")
+_RUN_FILE = re.compile(r"(settings|log|curve|checkpoint|state|initial_filters)\.\w+\.\d+\.partial")
 
 
 def check_writable(path: Path) -> None:
@@ -34,6 +35,8 @@ def check_writable(path: Path) -> None:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"{path}: cannot be written: it is a folder; name a file")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise InputError(f"{path}: cannot be written: it is write-protected")
     _check_folder(path, target.parent)
 
 
@@ -133,8 +136,8 @@ def locked(folder: Path) -> Iterator[None]:
         If another process has locked it, or the file system knows no locks.
     """
     with lock(folder / "lock", f"{folder}: another process trains this run at the moment"):
-        for leftover in folder.iterdir():
-            if _PARTIAL.fullmatch(leftover.name):
+        for leftover in folder.glob("*.partial"):
+            if _RUN_FILE.fullmatch(leftover.name) and leftover.is_file():
                 leftover.unlink()
         yield
 

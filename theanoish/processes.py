@@ -67,7 +67,10 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that begin afresh, since a fork of a process with threads may hang, and end with the block."""
     others = multiprocessing.active_children()
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_prepare_worker)
+    try:
+        pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_prepare_worker)
+    except OSError as error:
+        raise InputError(f"no worker process can be started ({error}); /dev/shm must be there and writable") from error
     resource_tracker.ensure_running()  # which would let signals through in `_submit`
     try:
         yield pool

@@ -74,7 +74,7 @@ class Settings:
             self._check(name)
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         self._check_geometry()
-        self._check_pooling()
+        self._check_combinations()
 
     def _check(self, name: str) -> None:
         value, kind, can_be = getattr(self, name), TYPES[name], METADATA[name]
@@ -99,7 +99,7 @@ class Settings:
         else:
             _require(self.length > 1, "length", self.length, "2 or more for mel")
 
-    def _check_pooling(self) -> None:
+    def _check_combinations(self) -> None:
         if self.frontend == "mel":
             for name in ("nonlinearity", "strided_filters", "initial_filters", "fixed_filters"):
                 default = Settings.__dataclass_fields__[name].default

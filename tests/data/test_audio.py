@@ -189,6 +189,23 @@ def test_damage_in_the_middle_is_left_out_and_told(tmp_path, capfd):
     assert remark.startswith("damaged in ") and remark.endswith(f"holds {len(decoded)} samples")
 
 
+@pytest.mark.parametrize(("first", "second"), [((44_100, 2), (22_050, 1)), ((22_050, 1), (44_100, 2))])
+def test_joined_files_of_other_rates_are_heard_at_their_own_speed(tmp_path, first, second):
+    """440 Hz for 6 s, twice; libsndfile plays the second part at the first one's rate."""
+    parts = []
+    for number, (rate, channels) in enumerate((first, second)):
+        wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(6 * rate) / rate)
+        soundfile.write(tmp_path / f"{number}.mp3", np.repeat(wave[:, None], channels, axis=1), rate)
+        parts.append((tmp_path / f"{number}.mp3").read_bytes())
+    (tmp_path / "joined.mp3").write_bytes(b"".join(parts))
+    samples, remark = read_audio(tmp_path / "joined.mp3")
+    assert len(samples) == pytest.approx(12 * 16_000, rel=0.02)
+    assert "its sample rate or channels change" in remark
+    for part in (samples[16_000:64_000], samples[-64_000:-16_000]):
+        spectrum = abs(np.fft.rfft(part * np.hanning(len(part))))
+        assert spectrum.argmax() * 16_000 / len(part) == pytest.approx(440, abs=1)
+
+
 @pytest.mark.parametrize("rate", [1, 999, 67_124_864, 15_999_989])
 def test_impossible_sample_rates_are_refused_at_once(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", tone(16_000), 16_000)

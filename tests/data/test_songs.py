@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from theanoish.data.annotations import Annotations
+from theanoish.data.audio import audio_files
 from theanoish.data.build import BuildSettings, build
 from theanoish.data.dataset import Dataset
 from theanoish.data.songs import draw_split, read_songs, too_small
@@ -54,9 +55,26 @@ def test_tables_of_many_forms_say_the_same(folder, text, encoding):
     assert "drawn by artist with seed 1" in notes[0] and "1 audio files\n  unlisted.ogg" in notes[1]
 
 
+def test_tags_are_the_same_however_their_accents_are_written(folder):
+    text = "file,tags\na.mp3,caf\u00e9\nb.wav,cafe\u0301\n"
+    songs, _ = read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    assert songs.tags == ["caf\u00e9"] and songs.labels.tolist() == [[1], [1]]
+
+
+def test_links_to_folders_are_followed_once_and_hidden_folders_are_left_out(folder):
+    (folder / ".AppleDouble").mkdir()
+    (folder / ".AppleDouble" / "a.mp3").touch()
+    (folder.parent / "elsewhere").mkdir()
+    (folder.parent / "elsewhere" / "d.mp3").touch()
+    (folder / "linked").symlink_to(folder.parent / "elsewhere")
+    (folder / "Björk" / "loop").symlink_to(folder)
+    found = [str(path.relative_to(folder)) for path in audio_files(folder)]
+    assert found == ["Björk/c.flac", "a.mp3", "b.wav", "linked/d.mp3", "unlisted.ogg"]
+
+
 def test_all_faults_come_in_one_message_ten_lines_each(folder):
     bad = "".join(f"x{i}.mp3,maybe,train\n" for i in range(15))
-    text = f"file,loud,split\na.mp3,1,train\na.mp3,0,test\n,1,test\n../b.wav,1,test\nb.wav,1,dev\nb.wav,1\n{bad}"
+    text = f"file,loud,split\na.mp3,1,train\n.//a.mp3,0,test\n,1,test\n../b.wav,1,test\nb.wav,1,dev\nb.wav,1\n{bad}"
     with pytest.raises(InputError) as error:
         read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
     message = str(error.value)
@@ -76,6 +94,8 @@ def test_all_faults_come_in_one_message_ten_lines_each(folder):
         ("file,tags\n", "no song has a tag"),
         ("file,tags\na.mp3,\n", "no song has a tag"),
         ("file,rock,rock\na.mp3,1,0\n", "more than one column 'rock'"),
+        ("file,rock,rock \na.mp3,1,0\n", "more than one column 'rock'"),
+        ("file,Tags,tags\na.mp3,a,b\n", "more than one column 'tags'"),
     ],
 )
 def test_tables_without_use_are_named(folder, text, message):

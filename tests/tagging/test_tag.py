@@ -82,6 +82,17 @@ def test_names_of_pages_are_short_enough_and_hidden_folders_are_left_out(songs):
     assert len(find_songs([songs])) == 5
 
 
+def test_a_folder_of_one_song_gets_folders_too(songs, mel_checkpoint):
+    run = tag(songs.parent, "songs/more/A.flac", "--checkpoint", mel_checkpoint.parent, "--json", "scores.json")
+    assert (run.returncode, run.stderr) == (0, "")
+    for name in ("a.mp3", "broken.ogg", "unknown.m4a", "more/short.wav"):
+        (songs / name).unlink()
+    run = tag(songs.parent, "songs", "--checkpoint", mel_checkpoint, "--html", "pages", "--picture", "pictures")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert {path.name for path in (songs.parent / "pages").iterdir()} == {"A.html", "index.html"}
+    assert {path.name for path in (songs.parent / "pictures").iterdir()} == {"A.png"}
+
+
 def test_one_song(songs, raw_checkpoint):
     folder = songs.parent
     song = songs / "more" / "A.flac"
@@ -102,7 +113,9 @@ def test_one_song(songs, raw_checkpoint):
         (["songs/a.mp3", "--top", "0"], "--top"),
         (["songs/a.mp3", "--json", "no/such/folder.json"], "cannot be written"),
         (["songs/a.mp3", "--json", "a.txt", "--csv", "a.txt"], "a.txt: is named twice"),
-        (["songs/a.mp3", "--html", "songs/a.mp3"], "songs/a.mp3: is named twice"),
+        (["songs/a.mp3", "--html", "songs/a.mp3"], "songs/a.mp3: is the name of an audio file"),
+        (["songs/a.mp3", "--json", ""], "names no file"),
+        (["songs/a.mp3", "--picture", "a.pgf"], "no kind of picture"),
         (["songs/a.mp3", "--picture", "a.txt"], "no kind of picture"),
         (["songs/a.mp3", "--checkpoint", "songs/a.mp3"], "songs/a.mp3"),
         (["empty"], "no audio file"),

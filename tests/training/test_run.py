@@ -358,7 +358,7 @@ def test_a_run_that_is_to_end_where_it_was_stopped_is_validated(dataset, tmp_pat
     assert checkpoint.load(folder / "checkpoint.pkl", checkpoint.CHECKPOINT)["update"] == 10
 
 
-@pytest.mark.parametrize("method", ["mel", "unsupervised", "k-means"])
+@pytest.mark.parametrize("method", ["mel", "k-means"])  # computed, and learned
 def test_initial_filters_are_stored_and_never_learned_again(tmp_path, method, monkeypatch):
     monkeypatch.setattr(unsupervised, "UPDATES", 20)
     changes = {"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square", "strided_filters": 16, "length": 256}

@@ -61,6 +61,7 @@ class _Sound:
     promised: float  # samples by the header; NaN where it does not say
     unread: int = 0  # bytes of the file that the decoder did not come to
     damaged: int = 0  # places that it left out
+    changes: int = 0  # times that its rate or channels are others from there on, as in files that were joined
 
     @property
     def lacks(self) -> float:
@@ -96,8 +97,17 @@ def expected_length(path: Path) -> int:
 
 def audio_files(folder: Path) -> list[Path]:
     """Every audio file below a folder, by its ending, sorted; hidden ones, such as macOS's companions, are left out."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in files if not any(part[0] == "." for part in path.relative_to(folder).parts))
+    files: list[Path] = []
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def decode(path: Path) -> NDArray[np.int16]:
@@ -129,10 +139,10 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], str]:
         sound = _by_libsndfile(path, size, most)
     except _ANY as exception:
         error = exception
-    if sound is None or sound.unread > UNREAD or sound.lacks > sound.tolerance:
+    if sound is None or sound.unread > UNREAD or abs(sound.lacks) > sound.tolerance:
         try:
             other = _by_ffmpeg(path, most)
-            if sound is None:
+            if sound is None or other.changes:  # which libsndfile does not hear, and plays on at the first rate
                 sound = other
             elif len(other.mono) > len(sound.mono) + sound.tolerance:
                 sound = replace(other, promised=sound.promised)
@@ -170,26 +180,30 @@ def _by_ffmpeg(path: Path, most: int) -> _Sound:
         if not container.streams.audio:
             raise ValueError("holds no audio")
         stream = container.streams.audio[0]
-        damaged = 0
+        rate, damaged, changes = stream.rate, 0, 0  # the rate of the stream is that of the last frame decoded
 
         def blocks() -> Iterator[NDArray[np.float32]]:
-            nonlocal damaged
-            to_float = av.AudioResampler(format="fltp")
+            nonlocal damaged, changes
+            kind: tuple[int, str] | None = None
             packets = container.demux(stream)
             while True:
                 try:
                     for frame in next(packets).decode():
+                        if kind != (frame.sample_rate, frame.layout.name):
+                            changes += kind is not None
+                            kind = frame.sample_rate, frame.layout.name
+                            to_float = av.AudioResampler(format="fltp", rate=rate)
                         yield from (converted.to_ndarray().mean(axis=0) for converted in to_float.resample(frame))
                 except StopIteration:
                     return
-                except (av.FFmpegError, ValueError):  # damage, or a frame of another kind than those before
+                except (av.FFmpegError, ValueError):  # damage
                     damaged += 1
 
         import av
 
-        mono = _joined(blocks(), stream.rate, most)
-        promised = (container.duration / 1e6 if container.duration else float("nan")) * stream.rate
-        return _Sound(mono, stream.rate, promised, damaged=damaged)
+        mono = _joined(blocks(), rate, most)
+        promised = (container.duration / 1e6 if container.duration else float("nan")) * rate
+        return _Sound(mono, rate, promised, damaged=damaged, changes=changes)
 
 
 def _opened_by_ffmpeg(path: Path) -> Any:
@@ -243,6 +257,7 @@ def _to_int16(mono: NDArray[np.float32]) -> NDArray[np.int16]:
 def _remark(sound: _Sound) -> str:
     at_16_khz = SAMPLE_RATE / sound.rate
     remarks = [f"damaged in {sound.damaged} places"] if sound.damaged else []
+    remarks += ["its sample rate or channels change"] if sound.changes else []
     if abs(sound.lacks) > sound.tolerance:
         remarks.append(f"its header says {sound.promised * at_16_khz:.0f} samples")
     if sound.unread > UNREAD:

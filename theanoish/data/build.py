@@ -106,7 +106,7 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
         annotations = replace(table, tags=[table.tags[i] for i in columns], labels=table.labels[:, columns])
     plan = make_plan(annotations, settings.representations, settings.clips, settings.allow_missing, report)
     try:
-        settings.output.parent.mkdir(parents=True, exist_ok=True)
+        Path(os.path.realpath(settings.output)).parent.mkdir(parents=True, exist_ok=True)
         summary = _fill(plan, settings, report)
     except OSError as error:
         raise InputError(f"{settings.output}: cannot be written ({error})") from error
@@ -122,13 +122,17 @@ def check_output(settings: BuildSettings) -> None:
         Where the output exists and must not be replaced, or no file can be made there.
     """
     check_creatable(settings.output)
+    if settings.output.exists() and not settings.output.is_file():
+        raise InputError(f"{settings.output}: is no file that can be replaced; name another --output")
+    if settings.labels and os.path.realpath(settings.labels) == os.path.realpath(settings.output):
+        raise InputError(f"{settings.output}: is the table of labels; name another --output")
     if settings.output.exists() and not settings.overwrite:
         raise InputError(f"{settings.output}: exists already; --overwrite replaces it, --output names another file")
 
 
 def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
     """Read what the journal does not have, write the tables, and give the file its name."""
-    output = settings.output
+    output = Path(os.path.realpath(settings.output))  # a link stays one
     unfinished = output.with_name(f"{output.name}.partial")
     with opened_journal(output.with_name(f"{output.name}.journal"), unfinished, plan.fingerprint()) as journal:
         resumed = len(journal.results)

@@ -44,10 +44,11 @@ def read_rows(
             lines = _lines(file, text)
             first = next(lines, "")
             delimiter = max(delimiters, key=first.count)
-            header = next(csv.reader([first], delimiter=delimiter, strict=True), [])
+            skip = delimiter != "\t"  # spaces before a field, whose quotation marks would else be part of it
+            header = next(csv.reader([first], delimiter=delimiter, strict=True, skipinitialspace=skip), [])
             _check_header(file, header, delimiter, needed)
             yield line, header
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=skip)
             while True:
                 line = reader.line_num + 2
                 row = next(reader, None)
@@ -55,16 +56,18 @@ def read_rows(
                     return
                 if reader.line_num + 1 > line and not line_breaks:
                     raise csv.Error(f"a quotation mark opens a field that ends in line {reader.line_num + 1}")
+                if not any(field.strip() for field in row):
+                    continue
                 if len(row) == len(header):
                     yield line, row
-                elif row and faults is not None:
+                elif faults is not None:
                     faults["a row has another number of fields than the header"].append(
                         f"line {line}: {len(row)}, not {len(header)}"
                     )
-                elif row:
+                else:
                     raise InputError(f"{file}, line {line}: has {len(row)} fields, not {len(header)}")
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: is not UTF-8 text ({error})") from error
+        raise InputError(f"{file}: is not UTF-8 text ({error}); save it as UTF-8") from error
     except csv.Error as error:
         raise InputError(f"{file}, line {line}: is no row ({error}); see to its quotation marks") from error
     except (OSError, EOFError, zlib.error) as error:

@@ -165,8 +165,8 @@ def _leave_out_missing(plan: Plan, allowed: bool) -> None:
 def _why_missing(path: Path) -> str:
     try:
         return "" if stat.S_ISREG(os.stat(path).st_mode) else "not a file"
-    except OSError as error:
-        return str(error.strerror)
+    except (OSError, ValueError) as error:  # the latter of a name that an old locale cannot write
+        return str(getattr(error, "strerror", None) or error)
 
 
 def _leave_out_untagged(plan: Plan) -> None:

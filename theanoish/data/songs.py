@@ -1,5 +1,6 @@
 """A folder of songs and a table of their labels, as annotations like MagnaTagATune's."""
 
+import posixpath
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -151,8 +152,12 @@ def too_small(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
 def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Song]:
     rows = read_rows(table, ",;\t", (), line_breaks=True, faults=faults)
     _, header = next(rows)
-    header = [name.strip() for name in header]
+    header = [unicodedata.normalize("NFC", name.strip()) for name in header]
     columns = {name.casefold(): i for i, name in enumerate(header)}
+    known = {*NO_TAGS, "tags"}
+    counts = Counter(name.casefold() if name.casefold() in known else name for name in header if name)
+    if doubled := [name for name, count in counts.items() if count > 1]:
+        raise InputError(f"{table}, line 1: has more than one column {', '.join(map(repr, doubled))}")
     if "file" not in columns:
         raise InputError(f"{table}, line 1: has no column 'file', only {', '.join(map(repr, header))}")
     tag_columns = [i for i, name in enumerate(header) if name and name.casefold() not in NO_TAGS]
@@ -177,7 +182,7 @@ def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Son
         for i in tag_columns:
             if row[i].strip() not in ("", "0", "1"):
                 faults["a tag's column must hold 1, 0 or nothing"].append(f"line {line}, {header[i]!r}: {row[i]!r}")
-        tags = {tag.strip() for tag in cell("tags").split(";")} - {""}
+        tags = {unicodedata.normalize("NFC", tag.strip()) for tag in cell("tags").split(";")} - {""}
         tags |= {header[i] for i in tag_columns if row[i].strip() == "1"}
         songs.append(_Song(path, cell("artist"), cell("title"), cell("album"), split, frozenset(tags)))
     return songs
@@ -185,7 +190,7 @@ def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Son
 
 def _normal(path: str) -> str:
     """One form of a path: tables from Windows have backslashes, and macOS writes accents apart from their letters."""
-    return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
+    return unicodedata.normalize("NFC", posixpath.normpath(path.replace("\\", "/")) if path else "")
 
 
 def _crossing_artists(songs: Iterable[_Song]) -> list[str]:

@@ -236,6 +236,7 @@ def stored_baselines(
     """
     try:
         values: dict[str, Any] = read_json(folder / "baselines.json")
+        # what is printed of them, which raises here if they are damaged
         "".join([baselines_text(values), *(row["name"] for row in values["baselines"]), *values["warnings"]])
         kept, test = read_predictions(folder / "regression.npz"), dataset.rows("test")
         same = kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags)

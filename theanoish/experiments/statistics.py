@@ -140,7 +140,10 @@ def _one_tag(
     scores: NDArray[np.floating],
     blocks: list[NDArray[np.float32]],
 ) -> NDArray[np.float64]:
-    """Sums of weights: of negatives below, at and between the distinct scores of positives; of positives at them."""
+    """The statistic of a tag in each resample; NaN without positive or negative clips.
+
+    Its sums of weights are those of negatives below, at and between the distinct scores of positives, and of positives.
+    """
     levels = np.unique(scores[positive])
     if len(levels) == 0 or positive.all():
         return np.full(sum(block.shape[1] for block in blocks), np.nan)

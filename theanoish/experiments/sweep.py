@@ -14,7 +14,7 @@ from theanoish.experiments.workers import Machine
 from theanoish.files import lock
 from theanoish.interrupt import StopRequest
 
-DEATHS_ALLOWED = 3  # of the processes of one cell: then the cell is at fault rather than the machine
+FATAL_DEATHS = 3  # of the processes of one cell: then the cell is at fault rather than the machine
 _LOOK_SECONDS = 0.2
 _BUSY_SECONDS = 5.0  # until a cell that another process has is tried again
 
@@ -107,6 +107,6 @@ def _event_of(job: Job, status: int, line: str, stop: StopRequest, deaths: Count
         return Event(job, "stopped")
     deaths[job] += 1
     reason = f"exit status {status}"
-    if deaths[job] == DEATHS_ALLOWED:
-        return Event(job, "failed", f"its process died {DEATHS_ALLOWED} times, the last time with {reason}")
+    if deaths[job] == FATAL_DEATHS:
+        return Event(job, "failed", f"its process died {FATAL_DEATHS} times, the last time with {reason}")
     return Event(job, "died", reason)

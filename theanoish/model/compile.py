@@ -135,9 +135,10 @@ def _device(backend: str) -> Any:
     try:
         return _jax().devices()[0]
     except (RuntimeError, AssertionError) as error:
-        named = os.environ.get("JAX_PLATFORMS", "")
+        named, reason = os.environ.get("JAX_PLATFORMS", ""), str(error).split("\n")[0]
         raise InputError(
-            f"JAX_PLATFORMS={named}: JAX finds no such device; install JAX for it, or set JAX_PLATFORMS=cpu"
+            f"JAX_PLATFORMS={named}: JAX finds no such device ({reason}); install JAX for it, or set JAX_PLATFORMS=cpu "
+            "without JAX_PLATFORM_NAME"
         ) from error
 
 

@@ -13,7 +13,7 @@ from theanoish.files import written_whole
 from theanoish.tagging.colours import ON_LIGHT, STEPS, scale_of
 from theanoish.tagging.taggram import Taggram, clock, tick_seconds
 
-FORMATS = sorted(FigureCanvasAgg.filetypes)
+FORMATS = sorted(FigureCanvasAgg.filetypes.keys() - {"pgf"})  # which needs LaTeX
 INK, GREY = "#1b2230", "#667085"
 
 

@@ -93,7 +93,7 @@ class Tagger:
 
     @property
     def filters(self) -> NDArray[np.float32]:
-        """Filters of the strided convolution, float32 (128, length).
+        """Filters of the strided convolution, float32 (filters, length).
 
         Raises
         ------
@@ -175,6 +175,9 @@ def _rare_tags(card: Path) -> frozenset[str]:
     if not card.is_file():
         return frozenset()
     try:
-        return frozenset(map(str, read_json(card)["rare_tags"]))
+        values = read_json(card)
+        if "mean_auc" in values:  # scores that evaluate.py wrote there
+            return frozenset()
+        return frozenset(map(str, values["rare_tags"]))
     except (KeyError, TypeError) as error:
         raise InputError(f"{card}: no card of a model with a list 'rare_tags' ({error!r}); mend or move it") from error

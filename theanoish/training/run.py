@@ -119,8 +119,8 @@ class Run:
 
     def _diverged(self, what: str, update: int) -> InputError:
         return InputError(
-            f"{self.folder}: {what} at update {update}; train again with a lower --learning-rate (this one is "
-            f"{self.settings.learning_rate}) and another --run. What this one had saved before is kept."
+            f"{self.folder}: {what} at update {update}; train again with a lower, at least another --learning-rate "
+            f"(this one is {self.settings.learning_rate}) and another --run. What this one had saved before is kept."
         )
 
     def _validate(self) -> None:
