@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from theanoish.errors import InputError
 from theanoish.processes import in_order, in_parallel
@@ -23,6 +24,17 @@ def die_at(place: Path) -> int:
 
 def test_every_result_comes_once():
     assert sorted(in_parallel(die_at, [Path(str(i)) for i in range(10, 30)], 3)) == list(range(10, 30))
+
+
+def threads_of_libraries(number: int) -> int:
+    import numpy  # noqa: F401  # which pytest's workers have not loaded before, and a script's have
+
+    return max(library["num_threads"] for library in threadpool_info())
+
+
+def test_a_worker_computes_with_one_thread_whenever_its_libraries_are_loaded():
+    """More would cost time, and may give spectrograms other last bits than a build by the script has."""
+    assert set(in_parallel(threads_of_libraries, range(4), 2)) == {1}
 
 
 def test_a_worker_that_dies_is_told():

@@ -94,7 +94,8 @@ def _prepare_worker() -> None:
     """One thread a worker; signals and the end of the program reach workers through their parent alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threadpool_limits(1)
+    threadpool_limits(1)  # of the libraries that are loaded, which with more threads may give other last bits
+    os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # of others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)  # the decoder prints there about broken files, which the program reports itself
