@@ -408,6 +408,13 @@ def test_odd_names_and_places_of_files(tmp_path, make_source, monkeypatch):
     assert done.returncode == 0, done.stderr
     dataset = Dataset(tmp_path / "source.h5")
     assert "0/clip.raw" in dataset.paths and len(dataset.paths) == 10
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "link.h5"
+    link.symlink_to(tmp_path / "elsewhere" / "real.h5")
+    build(BuildSettings(source, link, allow_missing=True), StopRequest())
+    assert link.is_symlink() and [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["real.h5"]
+    with pytest.raises(InputError, match="is no file that can be replaced"):
+        build(BuildSettings(source, Path("/dev/null"), overwrite=True), StopRequest())
     latin = source.rename(tmp_path / os.fsdecode(b"caf\xe9"))
     build(BuildSettings(latin, tmp_path / "latin.h5", allow_missing=True), StopRequest())
     with h5py.File(tmp_path / "latin.h5") as file:
