@@ -8,7 +8,9 @@ import hypothesis
 import numpy as np
 import pytest
 import soundfile
+from threadpoolctl import threadpool_limits
 
+threadpool_limits(1)  # as in a build's workers: a product by several threads has other last bits
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("repeatable")
 
