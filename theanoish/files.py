@@ -51,9 +51,10 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None])
     taken = {os.path.realpath(path) for path in inputs if path}
     for path in filter(None, outputs):
         check_writable(path)
-        if os.path.realpath(path) in taken and not _is_special(path):
+        place = os.path.realpath(path)
+        if place in taken and not _is_special(path):
             raise InputError(f"{path}: is named twice, to be read or written; name another file to write to")
-        taken.add(os.path.realpath(path))
+        taken.add(place)
 
 
 def check_creatable(path: Path) -> None:

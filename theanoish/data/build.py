@@ -106,7 +106,6 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
         annotations = replace(table, tags=[table.tags[i] for i in columns], labels=table.labels[:, columns])
     plan = make_plan(annotations, settings.representations, settings.clips, settings.allow_missing, report)
     try:
-        Path(os.path.realpath(settings.output)).parent.mkdir(parents=True, exist_ok=True)
         summary = _fill(plan, settings, report)
     except OSError as error:
         raise InputError(f"{settings.output}: cannot be written ({error})") from error
@@ -133,6 +132,7 @@ def check_output(settings: BuildSettings) -> None:
 def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
     """Read what the journal does not have, write the tables, and give the file its name."""
     output = Path(os.path.realpath(settings.output))  # a link stays one
+    output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f"{output.name}.partial")
     with opened_journal(output.with_name(f"{output.name}.journal"), unfinished, plan.fingerprint()) as journal:
         resumed = len(journal.results)

@@ -39,8 +39,8 @@ class Trainer:
         windows = dataset.windows(settings, rows)
         room = _DEVICE_SHARE * free_device_memory(backend)
         if resident is None:
-            longest = len(rows) * int(windows.counts.max())  # rows of clips that are all held as long as the longest
-            size = longest * int(np.prod(windows.shape[1:])) * windows.dtype.itemsize
+            held = len(rows) * int(windows.counts.max())  # every clip as long as the longest
+            size = held * int(np.prod(windows.shape[1:])) * windows.dtype.itemsize
             resident = size < room
         labels = dataset.labels[rows]
         self._feed: Resident | ReadAhead
