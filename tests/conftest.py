@@ -1,10 +1,12 @@
-"""A data set in MagnaTagATune's own form, small and generated, to build from in tests."""
+"""What all tests share: one thread, one cache of compiled networks, and a small data set in MagnaTagATune's form."""
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hypothesis
+import jax
 import numpy as np
 import pytest
 import soundfile
@@ -37,6 +39,15 @@ def write_tables(folder: Path, paths: Sequence[str], labels: Sequence[Sequence[i
     write_csv(
         folder / "clip_info_final.csv", [INFO_COLUMNS, *info, [9999, 1, "unannotated", "", "", "", 0, 29, "", ""]]
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have JAX compile a network once for all tests and the scripts that they start."""
+    folder = str(tmp_path_factory.mktemp("jax"))
+    os.environ["JAX_COMPILATION_CACHE_DIR"], os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = folder, "0"
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @pytest.fixture

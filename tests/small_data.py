@@ -1,5 +1,6 @@
 """A small HDF5 data set in the README's layout, written by h5py alone, for the tests of training and evaluation."""
 
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -18,15 +19,13 @@ def write_small_data(path: Path, *, representations=("raw", *MEL_SETTINGS), labe
 
     A gap that is ever read shows: as full-scale noise in "raw" and as NaN in "mel_...", which makes any loss NaN.
     """
-    generator = np.random.default_rng(3)
-    clips = len(SPLITS)
     if labels is None:
-        labels = generator.integers(0, 2, (clips, len(TAGS)), dtype=np.uint8)
+        labels = np.random.default_rng(3).integers(0, 2, (len(SPLITS), len(TAGS)), dtype=np.uint8)
         for split in set(SPLITS):  # every tag has positive and negative clips in every split
             first = SPLITS.index(split)
             labels[first], labels[first + 1] = (1, 0, 1, 0), (0, 1, 0, 1)
-    lengths = generator.integers(100_000, 200_000, clips)
-    signals = [_signal(generator, row, length) for row, length in zip(labels, lengths, strict=True)]
+    signals = _signals(tuple(map(tuple, labels.tolist())))
+    lengths, clips = [len(signal) for signal in signals], len(signals)
     with h5py.File(path, "w") as file:
         file.attrs.update({"format": "theanoish", "format_version": 2, "sample_rate": 16_000, "tags_kept": "all"})
         file.attrs.update(attributes)
@@ -44,6 +43,13 @@ def write_small_data(path: Path, *, representations=("raw", *MEL_SETTINGS), labe
                 group = file.create_group(f"mel_{name[0]}_{name[1]}")
                 _write_values(group, [_spectrogram(s, *name) for s in signals], np.float32, np.nan)
     return path
+
+
+@cache
+def _signals(labels):
+    generator = np.random.default_rng(4)
+    lengths = generator.integers(100_000, 200_000, len(labels))
+    return [_signal(generator, row, length) for row, length in zip(labels, lengths, strict=True)]
 
 
 def _signal(generator, labels, length):

