@@ -19,12 +19,7 @@ def write_small_data(path: Path, *, representations=("raw", *MEL_SETTINGS), labe
 
     A gap that is ever read shows: as full-scale noise in "raw" and as NaN in "mel_...", which makes any loss NaN.
     """
-    if labels is None:
-        labels = np.random.default_rng(3).integers(0, 2, (len(SPLITS), len(TAGS)), dtype=np.uint8)
-        for split in set(SPLITS):  # every tag has positive and negative clips in every split
-            first = SPLITS.index(split)
-            labels[first], labels[first + 1] = (1, 0, 1, 0), (0, 1, 0, 1)
-    signals = _signals(tuple(map(tuple, labels.tolist())))
+    labels, signals = _clips(None if labels is None else tuple(map(tuple, labels.tolist())))
     lengths, clips = [len(signal) for signal in signals], len(signals)
     with h5py.File(path, "w") as file:
         file.attrs.update({"format": "theanoish", "format_version": 2, "sample_rate": 16_000, "tags_kept": "all"})
@@ -46,10 +41,17 @@ def write_small_data(path: Path, *, representations=("raw", *MEL_SETTINGS), labe
 
 
 @cache
-def _signals(labels):
-    generator = np.random.default_rng(4)
-    lengths = generator.integers(100_000, 200_000, len(labels))
-    return [_signal(generator, row, length) for row, length in zip(labels, lengths, strict=True)]
+def _clips(labels):
+    """Labels and samples of the clips."""
+    generator = np.random.default_rng(3)
+    if labels is None:
+        labels = generator.integers(0, 2, (len(SPLITS), len(TAGS)), dtype=np.uint8)
+        for split in set(SPLITS):  # every tag has positive and negative clips in every split
+            first = SPLITS.index(split)
+            labels[first], labels[first + 1] = (1, 0, 1, 0), (0, 1, 0, 1)
+    labels = np.array(labels, np.uint8)
+    lengths = generator.integers(100_000, 200_000, len(SPLITS))
+    return labels, [_signal(generator, row, length) for row, length in zip(labels, lengths, strict=True)]
 
 
 def _signal(generator, labels, length):
