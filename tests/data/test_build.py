@@ -453,7 +453,7 @@ def children_of(process):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the children of a process in /proc")
 def test_kill_in_the_middle_then_resume(tmp_path, make_source):
-    source, output, journal = make_source(400), tmp_path / "out.h5", tmp_path / "out.h5.journal"
+    source, output, journal = make_source(160), tmp_path / "out.h5", tmp_path / "out.h5.journal"
     process = start_script(source, output)
     wait_for(lambda: journal.exists() and journal.read_text().count("\n") > 64)
     children = children_of(process)
@@ -462,14 +462,14 @@ def test_kill_in_the_middle_then_resume(tmp_path, make_source):
     assert not output.exists() and len(children) >= 2
     wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children), 20)
     summary = build(BuildSettings(source, output, workers=2), StopRequest())
-    assert 64 <= summary.resumed < 400 and summary.resumed + summary.read == 400
+    assert 64 <= summary.resumed < 160 and summary.resumed + summary.read == 160
     build(BuildSettings(source, tmp_path / "whole.h5", workers=2), StopRequest())
     assert contents(output) == contents(tmp_path / "whole.h5")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_script_stops_at_a_signal_and_says_how_to_continue(tmp_path, make_source, number):
-    source, output, journal = make_source(400), tmp_path / "out.h5", tmp_path / "out.h5.journal"
+    source, output, journal = make_source(160), tmp_path / "out.h5", tmp_path / "out.h5.journal"
     process = start_script(source, output)
     wait_for(lambda: journal.exists() and journal.read_text().count("\n") > 64)
     process.send_signal(number)
@@ -477,7 +477,7 @@ def test_script_stops_at_a_signal_and_says_how_to_continue(tmp_path, make_source
     assert process.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
     done = run_script("--source", source, "--output", output)
     assert done.returncode == 0 and re.search(r"\(\d+ clips by an earlier run\)", done.stdout)
-    assert len(Dataset(output).ids) == 400
+    assert len(Dataset(output).ids) == 160
 
 
 def test_two_builds_of_one_file_do_not_mix(tmp_path, make_source):

@@ -92,12 +92,13 @@ def test_a_folder_of_one_song_gets_folders_too(songs, mel_checkpoint, monkeypatc
     assert {path.name for path in (songs.parent / "pictures").iterdir()} == {"A.png"}
 
 
-def test_one_song(songs, raw_checkpoint):
+def test_one_song(songs, raw_checkpoint, monkeypatch, capsys):
     folder = songs.parent
-    song = songs / "more" / "A.flac"
-    run = tag(folder, song, "--checkpoint", raw_checkpoint, "--hop", 0.5, "--html", "A.html", "--picture", "A.svg")
-    assert (run.returncode, run.stderr) == (0, "")
-    assert len(run.stdout.splitlines()) == 5  # the network has no more tags
+    monkeypatch.chdir(folder)
+    outputs = ["--hop", "0.5", "--html", "A.html", "--picture", "A.svg"]
+    assert main([str(songs / "more" / "A.flac"), "--checkpoint", str(raw_checkpoint), *outputs]) == 0
+    printed = capsys.readouterr()
+    assert (len(printed.out.splitlines()), printed.err) == (5, "")  # the network has no more tags
     assert (folder / "A.html").is_file()
     assert (folder / "A.svg").is_file()
 
