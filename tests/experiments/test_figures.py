@@ -46,6 +46,7 @@ def is_picture(folder: Path, name: str) -> bool:
     ("settings", "names"),
     [
         (Settings(frontend="mel", length=1024, stride=1024), ["figure1"]),
+        (Settings(length=512, stride=512), ["figure1", "figure2", "figure3"]),
         (
             Settings(length=1024, stride=1024, pooling="l2", pool_size=4),
             ["figure1", "figure2", "figure3", "figure4"],

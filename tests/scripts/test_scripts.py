@@ -33,6 +33,7 @@ OPTIONS = [
     for name in ("frontend", "length", "stride", "minibatch", "dropout", "momentum", "learning_rate")
     for word in (f"--{name.replace('_', '-')}", str(getattr(SETTINGS, name)))
 ]
+BAR = r"AUC \d\.\d{4} \(best[^)]*\)[^\r]* left"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def stopped(data):
 
 @pytest.fixture(scope="module")
 def killed(stopped):
-    """The same run, killed on a terminal of 80 columns, and its bar when the score and the time left were there."""
+    """The same run, killed on a terminal of 80 columns once its bar has the score and the time left; its status."""
     folder, _ = stopped
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
@@ -74,12 +75,12 @@ def killed(stopped):
     process = subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
     shown = ""
-    while not re.search(r"AUC \d\.\d{4} \(best[^)]*\)[^\r]* left", shown):
+    while not re.search(BAR, shown):
         shown = (shown + os.read(ours, 1000).decode())[-2000:]  # fails if the process has ended
     process.kill()
-    process.wait()
+    status = process.wait()
     os.close(ours)
-    return folder, shown
+    return folder, shown, status
 
 
 def wait_for_validations(log, count, process):
@@ -92,8 +93,7 @@ def wait_for_validations(log, count, process):
 
 
 def test_signals_end_training_cleanly(stopped):
-    folder, endings = stopped
-    for status, printed, errors in endings:
+    for status, printed, errors in stopped[1]:
         assert status == 130
         for said in ("mel_1024_1024_dropout, 44,728 parameters", "12 train, 6 validation, 6 test", "4: low, middle"):
             assert said in printed
@@ -104,18 +104,23 @@ def test_signals_end_training_cleanly(stopped):
         for line in lines:
             form = r"update \d+ of 5000000, loss [\d.]+, validation AUC [\d.]+ \(best[^)]*\)"
             assert re.fullmatch(form + r"(, [\d.e+]+ updates/s, \d+ min left)?(, \d+% of \w+ silent)*", line)
-    for name, kind in (("checkpoint.pkl", checkpoint.CHECKPOINT), ("state.pkl", checkpoint.STATE)):
-        checkpoint.load(folder / name, kind)
 
 
 def test_the_bar_shows_the_score_on_a_narrow_terminal(killed):
-    assert "AUC" in killed[1]
+    assert re.search(BAR, killed[1])
+
+
+def test_a_killed_run_leaves_whole_files(killed):
+    folder, _, status = killed
+    assert status == -signal.SIGKILL
+    for name, kind in (("checkpoint.pkl", checkpoint.CHECKPOINT), ("state.pkl", checkpoint.STATE)):
+        checkpoint.load(folder / name, kind)
 
 
 @pytest.fixture(scope="module")
 def finished(killed):
     """The same run, continued to its end."""
-    folder, _ = killed
+    folder, *_ = killed
     update = checkpoint.load(folder / "state.pkl", checkpoint.STATE)["update"]
     updates = update + 50
     ended = run_script(folder.parent, "train.py", "--resume", folder.name, "--updates", updates)
@@ -150,6 +155,13 @@ def test_evaluate(finished, tmp_path):
     assert [row["tag"] for row in csv.DictReader((tmp_path / "scores.csv").open())] == TAGS
     for shown in (*TAGS, f"{values['mean_auc']:.4f}", "6 clips of split validation", "all clips kept"):
         assert shown in ended.stdout
+
+
+def test_loss_that_is_not_finite(capsys, data, tmp_path):
+    rate = OPTIONS.index("--learning-rate") + 1
+    options = [*OPTIONS[:rate], "1e30", *OPTIONS[rate + 1 :]]
+    refused = refusal(capsys, "train.py", "--data", data, *options, "--run", tmp_path / "run")
+    assert re.search(r"run: .* at update \d+; train again with a lower", refused)
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])

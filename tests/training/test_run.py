@@ -129,9 +129,9 @@ def test_a_run_is_its_updates(finished, trained):
 
 
 def test_stopped_runs_resume_exactly(tmp_path, dataset, finished):
-    """Stopped at the end of an interval, just after a validation, and inside the next one."""
+    """Stopped inside an interval, at its end just after a validation, and inside the next one."""
     run = start_run(tmp_path, SETTINGS, dataset, "jax")
-    for stop_at in (20, 30):
+    for stop_at in (10, 20, 30):
         assert not train(run, stop_at)
         assert checkpoint.load(tmp_path / "state.pkl", STATE)["update"] == stop_at
         run = resume_run(tmp_path)
@@ -375,7 +375,8 @@ def test_initial_filters_are_stored_and_never_learned_again(tmp_path, method, mo
     start_run(stopped, settings, dataset, "jax")
     np.testing.assert_array_equal(np.load(stopped / "initial_filters.npy"), stored)
     monkeypatch.setattr(training.Trainer, "initial_filters", None)  # cannot be called
-    assert_equal_arrays(resume_run(stopped).network.values(), started)
+    assert train(resume_run(stopped))
+    assert_same_state(stopped, whole)
 
 
 def test_filters_of_a_checkpoint_that_a_run_starts_from_are_stored(tmp_path):

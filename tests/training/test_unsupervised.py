@@ -19,7 +19,7 @@ LENGTH, SOURCES, FRAMES = 64, 16, 6000
 
 @pytest.fixture(autouse=True)
 def coarse_mel_filters(monkeypatch):
-    """Solved within a tenth of the time, and as good for a handful of bands."""
+    """Sooner solved; as fine as the project's spectrograms."""
     monkeypatch.setattr("theanoish.model.initial_filters._GRID", 1024)
 
 
