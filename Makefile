@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 UPDATES ?= 12000
+TESTS ?= tests
 
 .PHONY: demo test check
 
@@ -17,7 +18,7 @@ demo: data/demo.h5
 	$(RUN) figures.py runs/demo_raw/checkpoint.pkl --output runs/demo_raw
 
 test: $(VENV)/installed
-	$(RUN) -m pytest --numprocesses auto --dist loadfile
+	$(RUN) -m pytest --numprocesses auto --dist loadfile $(TESTS)
 
 check: $(VENV)/installed
 	$(VENV)/bin/ruff check .

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from theanoish.errors import InputError
@@ -166,6 +167,7 @@ def test_messages_are_short_whatever_the_value(value):
         assert len(str(error.value)) < 300
 
 
+@examples(max_examples=50)
 @given(st.dictionaries(st.sampled_from(sorted(METADATA)), anything))
 def test_any_values_make_settings_or_a_short_message(changes):
     """Settings that are made are those that were asked for, and read back from JSON they are the same."""

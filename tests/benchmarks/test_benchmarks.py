@@ -49,6 +49,8 @@ def test_hand_written_jax_computes_the_same(dataset, trainer):
         (jax_network.sum_of_products, jax_network.max_pool),
         (jax_network.shift_add, jax_network.rectified_max_pool),
     ]
+    if trainer.settings is MEL:
+        formulas = formulas[-1:]  # its layers are those that the raw network has after its first
     make = partial(jax_network.JaxTrainer, updates_a_call=1)
     check(dataset, trainer, {c.__name__: partial(make, convolve=c, pool=p) for c, p in formulas})
 

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import io
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 import h5py
@@ -50,25 +52,21 @@ def run_script(folder, name, *arguments, **environment):
 
 @pytest.fixture(scope="module")
 def stopped(data):
-    """A run that was ended twice, at moments not known before, and the exit statuses and last words of each."""
+    """A run that was stopped at a moment not known before, and the exit status and last words."""
     folder = data.parent
-    arguments = ["--data", data.name, *OPTIONS, "--validation-interval", "50", "--run", "run"]
-    endings = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        command = [sys.executable, str(ROOT / "train.py"), *arguments]
-        process = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        wait_for_validations(folder / "run" / "log.jsonl", 2, process)
-        process.send_signal(number)
-        printed, errors = process.communicate()
-        endings.append((process.returncode, printed, errors))
-        arguments = ["--resume", "run"]
-    return folder / "run", endings
+    command = [sys.executable, str(ROOT / "train.py"), "--data", data.name, *OPTIONS, "--run", "run"]
+    command += ["--validation-interval", "50"]
+    process = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for_validations(folder / "run" / "log.jsonl", 2, process)
+    process.send_signal(signal.SIGTERM)
+    printed, errors = process.communicate()
+    return folder / "run", process.returncode, printed, errors
 
 
 @pytest.fixture(scope="module")
 def killed(stopped):
     """The same run, killed on a terminal of 80 columns once its bar has the score and the time left; its status."""
-    folder, _ = stopped
+    folder, *_ = stopped
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     command = [sys.executable, str(ROOT / "train.py"), "--resume", folder.name]
@@ -92,18 +90,18 @@ def wait_for_validations(log, count, process):
     pytest.fail(f"training ended by itself: {process.communicate()}")
 
 
-def test_signals_end_training_cleanly(stopped):
-    for status, printed, errors in stopped[1]:
-        assert status == 130
-        for said in ("mel_1024_1024_dropout, 44,728 parameters", "12 train, 6 validation, 6 test", "4: low, middle"):
-            assert said in printed
-        assert printed.splitlines()[-1].startswith("stopped at update ")
-        assert printed.endswith("continue with: python train.py --resume run\n")
-        lines = errors.splitlines()
-        assert len(lines) >= 2
-        for line in lines:
-            form = r"update \d+ of 5000000, loss [\d.]+, validation AUC [\d.]+ \(best[^)]*\)"
-            assert re.fullmatch(form + r"(, [\d.e+]+ updates/s, \d+ min left)?(, \d+% of \w+ silent)*", line)
+def test_a_signal_ends_training_cleanly(stopped):
+    _, status, printed, errors = stopped
+    assert status == 130
+    for said in ("mel_1024_1024_dropout, 44,728 parameters", "12 train, 6 validation, 6 test", "4: low, middle"):
+        assert said in printed
+    assert printed.splitlines()[-1].startswith("stopped at update ")
+    assert printed.endswith("continue with: python train.py --resume run\n")
+    lines = errors.splitlines()
+    assert len(lines) >= 2
+    for line in lines:
+        form = r"update \d+ of 5000000, loss [\d.]+, validation AUC [\d.]+ \(best[^)]*\)"
+        assert re.fullmatch(form + r"(, [\d.e+]+ updates/s, \d+ min left)?(, \d+% of \w+ silent)*", line)
 
 
 def test_the_bar_shows_the_score_on_a_narrow_terminal(killed):
@@ -123,14 +121,15 @@ def finished(killed):
     folder, *_ = killed
     update = checkpoint.load(folder / "state.pkl", checkpoint.STATE)["update"]
     updates = update + 50
-    ended = run_script(folder.parent, "train.py", "--resume", folder.name, "--updates", updates)
-    return folder, updates, ended
+    with redirect_stdout(io.StringIO()) as printed, chdir(folder.parent):
+        status = main_of("train.py")(["--resume", folder.name, "--updates", str(updates)])
+    return folder, updates, status, printed.getvalue()
 
 
 def test_stopped_and_killed_training_is_that_which_never_stopped(finished, data):
-    folder, updates, ended = finished
-    assert ended.returncode == 0, ended.stderr
-    assert "python evaluate.py run/checkpoint.pkl" in ended.stdout
+    folder, updates, status, printed = finished
+    assert status == 0
+    assert "python evaluate.py run/checkpoint.pkl" in printed
     state = checkpoint.load(folder / "state.pkl", checkpoint.STATE)
     assert state["update"] == updates
     trainer = Trainer(SETTINGS, Dataset(data), "jax")
@@ -143,18 +142,19 @@ def test_stopped_and_killed_training_is_that_which_never_stopped(finished, data)
     assert [entry["update"] for entry in log] == list(range(50, updates + 1, 50))
 
 
-def test_evaluate(finished, tmp_path):
+def test_evaluate(finished, tmp_path, monkeypatch, capsys):
     folder, *_ = finished
-    arguments = [folder / "checkpoint.pkl", "--json", "scores.json", "--csv", "scores.csv", "--split", "validation"]
-    ended = run_script(tmp_path, "evaluate.py", *arguments)
-    assert ended.returncode == 0, ended.stderr
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--json", "scores.json", "--csv", "scores.csv", "--split", "validation"]
+    assert main_of("evaluate.py")([str(folder / "checkpoint.pkl"), *arguments]) == 0
+    printed = capsys.readouterr().out
     values = json.loads((tmp_path / "scores.json").read_text())
     saved = checkpoint.load(folder / "checkpoint.pkl", checkpoint.CHECKPOINT)
     assert values["mean_auc"] == pytest.approx(saved["validation_auc"], abs=1e-12)
     assert [row["tag"] for row in values["tags"]] == TAGS
     assert [row["tag"] for row in csv.DictReader((tmp_path / "scores.csv").open())] == TAGS
     for shown in (*TAGS, f"{values['mean_auc']:.4f}", "6 clips of split validation", "all clips kept"):
-        assert shown in ended.stdout
+        assert shown in printed
 
 
 def test_loss_that_is_not_finite(capsys, data, tmp_path):
@@ -292,12 +292,12 @@ def test_evaluate_writes_before_it_prints_and_printing_never_fails(finished, tmp
     assert {"s.json", "s.csv", "p.npz"} <= {file.name for file in tmp_path.iterdir()}
 
 
-def test_baselines(capsys, data, tmp_path):
-    outputs = ["--json", "b.json", "--predictions", "b.npz"]
-    ended = run_script(tmp_path, "evaluate.py", "--baselines", data, *outputs)
-    assert ended.returncode == 0, ended.stderr
+def test_baselines(capsys, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--baselines", str(data), "--json", "b.json", "--predictions", "b.npz"]
+    assert main_of("evaluate.py")(arguments) == 0
     assert read_predictions(tmp_path / "b.npz").tags
     values = json.loads((tmp_path / "b.json").read_text())
-    assert f"{values['baselines'][1]['mean_auc']:.4f}" in ended.stdout
+    assert f"{values['baselines'][1]['mean_auc']:.4f}" in capsys.readouterr().out
     for option, value in (("--csv", "b.csv"), ("--split", "validation")):
         assert f"leave out {option}" in refusal(capsys, "evaluate.py", "--baselines", data, option, value)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,10 @@ def tag(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def songs(tmp_path):
-    """Of several kinds, sample rates and channels; two cannot be read."""
-    folder = tmp_path / "songs"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Songs of several kinds, sample rates and channels; two cannot be read."""
+    folder = tmp_path_factory.mktemp("written")
     (folder / "more").mkdir(parents=True)
     write_song(folder / "a.mp3", 10, 44_100, 2)
     write_song(folder / "more" / "A.flac", 7, 48_000)
@@ -33,6 +34,11 @@ def songs(tmp_path):
     (folder / "cover.jpg").write_bytes(b"a picture")
     (folder / "unknown.m4a").write_bytes(b"some other kind")
     return folder
+
+
+@pytest.fixture
+def songs(written, tmp_path):
+    return Path(shutil.copytree(written, tmp_path / "songs"))
 
 
 def test_a_folder_with_everything(songs, mel_checkpoint):

@@ -16,7 +16,7 @@ from theanoish import files
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
-from theanoish.training import checkpoint, unsupervised
+from theanoish.training import checkpoint
 from theanoish.training import trainer as training
 from theanoish.training.checkpoint import CHECKPOINT, STATE, load_network
 from theanoish.training.run import resume_run, start_run
@@ -353,27 +353,37 @@ def test_a_run_that_is_to_end_where_it_was_stopped_is_validated(dataset, tmp_pat
     assert checkpoint.load(folder / "checkpoint.pkl", checkpoint.CHECKPOINT)["update"] == 10
 
 
-@pytest.mark.parametrize("method", ["mel", "k-means"])  # computed, and learned
-def test_initial_filters_are_stored_and_never_learned_again(tmp_path, method, monkeypatch):
-    monkeypatch.setattr(unsupervised, "UPDATES", 20)
-    monkeypatch.setattr("theanoish.model.initial_filters._GRID", 1024)
+def settings_with(initial_filters):
     changes = {"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square", "strided_filters": 16, "length": 256}
-    settings = small_settings(
-        frontend="raw", stride=256, updates=10, validation_interval=5, initial_filters=method, **changes
+    return small_settings(
+        frontend="raw", stride=256, updates=10, validation_interval=5, initial_filters=initial_filters, **changes
     )
+
+
+@pytest.mark.parametrize("method", ["mel", "k-means"])  # computed, and learned
+def test_initial_filters_are_stored(tmp_path, method, monkeypatch):
+    monkeypatch.setattr("theanoish.model.initial_filters._GRID", 1024)
+    settings = settings_with(method)
+    dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
+    started = start_run(tmp_path / "run", settings, dataset, "jax").network.values()
+    stored = np.load(tmp_path / "run" / "initial_filters.npy")
+    np.testing.assert_array_equal(started["strided/filters"], stored * started["start/loudness"])
+    made_with = json.loads((tmp_path / "run" / "initial_filters.json").read_text())
+    assert made_with["initial_filters"] == method and made_with["seed"] == settings.seed
+    start_run(tmp_path / "again", settings, dataset, "jax")
+    np.testing.assert_array_equal(np.load(tmp_path / "again" / "initial_filters.npy"), stored)
+
+
+def test_initial_filters_are_never_learned_again(tmp_path, monkeypatch):
+    settings = settings_with("k-means")
     dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run = start_run(whole, settings, dataset, "jax")
     started = run.network.values()
-    stored = np.load(whole / "initial_filters.npy")
-    np.testing.assert_array_equal(started["strided/filters"], stored * started["start/loudness"])
-    made_with = json.loads((whole / "initial_filters.json").read_text())
-    assert made_with["initial_filters"] == method and made_with["seed"] == settings.seed
     assert train(run)
     assert not np.array_equal(run.network.values()["strided/filters"], started["strided/filters"])
 
     start_run(stopped, settings, dataset, "jax")
-    np.testing.assert_array_equal(np.load(stopped / "initial_filters.npy"), stored)
     monkeypatch.setattr(training.Trainer, "initial_filters", None)  # cannot be called
     assert train(resume_run(stopped))
     assert_same_state(stopped, whole)

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from theanoish.mel_scale import mel_filters
@@ -81,7 +80,9 @@ def fft_length(length: int) -> int:
 
 def _power(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Power spectra (frames, bins) of frames (frames, points)."""
-    spectra = scipy.fft.rfft(frames)
+    from scipy.fft import rfft  # importing it takes as long as starting a worker, and samples alone need none
+
+    spectra = rfft(frames)
     power: NDArray[np.float32] = spectra.real**2
     power += spectra.imag**2
     return power

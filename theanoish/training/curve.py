@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from theanoish.files import written_whole
 
 
@@ -20,6 +18,8 @@ def draw_curve(path: Path, title: str, history: list[dict[str, Any]]) -> None:
     history : list of dict
         One entry per validation, with "update", "loss" and "validation_auc"; at least one.
     """
+    from matplotlib.figure import Figure  # importing it takes as long as PyTensor, and only now is it needed
+
     updates = [entry["update"] for entry in history]
     best = max(history, key=lambda entry: entry["validation_auc"])  # the first of equals, as in the checkpoint
     marker = "." if len(history) <= 100 else ""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,9 @@ def score_tags(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) ->
     """
     if labels.shape != probabilities.shape:
         raise ValueError(f"labels have shape {labels.shape}, probabilities {probabilities.shape}")
+    # importing it takes longer than all else that a script imports, and a script that refuses its input never needs it
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     positives = labels.sum(axis=0, dtype=np.int64)
     auc, precision = np.full((2, labels.shape[1]), np.nan)
     for tag in np.flatnonzero((positives > 0) & (positives < len(labels))):
