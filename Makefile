@@ -30,6 +30,5 @@ data/demo.h5: | $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
 	$(RUN) -m pip install --quiet --no-compile --editable '.[dev]' # most modules are never imported
 	touch $@

@@ -13,7 +13,7 @@ from small_data import write_small_data
 from stand_ins import stand_in_scripts, wait_for, write_scores
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.experiments import cells
+from theanoish.experiments import cells, workers
 from theanoish.experiments.cells import Job
 from theanoish.settings import Settings
 from theanoish.training import checkpoint
@@ -27,7 +27,8 @@ def data(tmp_path_factory):
     return write_small_data(tmp_path_factory.mktemp("data") / "small.h5", representations=[(1024, 1024)])
 
 
-def test_a_cell_is_trained_evaluated_and_tabled(data, tmp_path, capsys):
+def test_a_cell_is_trained_evaluated_and_tabled(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(workers, "_count_gpus", lambda: 0)  # which a process of its own does
     arguments = ["--data", str(data), "--runs", str(tmp_path / "runs"), "--workers", "1", *CHOSEN]
     job = Job(SETTINGS, data, tmp_path / "runs", "jax")
     assert reproduce.main(arguments) == 0
