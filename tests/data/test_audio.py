@@ -53,6 +53,15 @@ def test_other_rates_are_resampled_as_by_scipy(tmp_path, rate):
     assert len(decoded) == expected_length(tmp_path / "a.flac")
 
 
+@pytest.mark.parametrize(("scale", "said"), [(1.0, ""), (3.9, ""), (32_768, "reach 16384 times full scale")])
+def test_floats_on_another_scale_are_told(tmp_path, scale, said):
+    values = scale * tone(16_000)
+    soundfile.write(tmp_path / "a.wav", values, 16_000, subtype="FLOAT")
+    samples, remark = read_audio(tmp_path / "a.wav")
+    assert np.array_equal(samples, nearest_int16(values)[:, 0])
+    assert said in remark if said else not remark
+
+
 def test_what_lies_above_8_kHz_does_not_fold_down(tmp_path):
     high = 0.5 * np.sin(2 * np.pi * 15_000 * np.arange(44_100) / 44_100)
     soundfile.write(tmp_path / "a.wav", high, 44_100)

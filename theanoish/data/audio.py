@@ -29,6 +29,7 @@ EMPTY_FILE = "empty file (0 bytes)"
 SAMPLE_RATES = (1_000, 384_000)
 FINEST_RATIO = 48_000  # of resampling, whose filter is 20 times as long; any rate is met within 0.1 cent
 BLOCK = 2**22  # values decoded at a time
+LOUDEST = 2  # of full scale; decoders and mixes go beyond 1 by less, floats on a scale of 16 bits by far
 UNREAD = 4096  # bytes; tags behind the music are shorter, as a rule
 LIKELY_PER_BYTE = 64  # samples at 16 kHz that a byte of music hardly exceeds; silence may
 LONGEST_OF_SMALL = 3600 * SAMPLE_RATE  # what a file may unpack to beyond that, so that no small file fills the memory
@@ -125,7 +126,7 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], str]:
     -------
     int16 array (samples,)
     str
-        Where the file is damaged or not as long as its header says: what was read of it. Mostly "".
+        Where the file is damaged, not as long as its header says, or on another scale: what was read of it. Mostly "".
 
     Raises
     ------
@@ -150,9 +151,10 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], str]:
             if error:
                 raise AudioError(path, _reasons(error, exception)) from error
     assert sound is not None
-    if not np.isfinite(sound.mono.sum()):
+    peak = max(float(sound.mono.max(initial=0)), -float(sound.mono.min(initial=0)))
+    if not math.isfinite(peak):
         raise AudioError(path, "holds samples that are not finite numbers")
-    return _to_int16(_resampled(sound.mono, sound.rate)), _remark(sound)
+    return _to_int16(_resampled(sound.mono, sound.rate)), _remark(sound, peak)
 
 
 def _size(path: Path) -> int:
@@ -254,10 +256,12 @@ def _to_int16(mono: NDArray[np.float32]) -> NDArray[np.int16]:
     return mono.astype(np.int16)
 
 
-def _remark(sound: _Sound) -> str:
+def _remark(sound: _Sound, peak: float) -> str:
     at_16_khz = SAMPLE_RATE / sound.rate
     remarks = [f"damaged in {sound.damaged} places"] if sound.damaged else []
     remarks += ["its sample rate or channels change"] if sound.changes else []
+    if peak > LOUDEST:
+        remarks.append(f"its samples reach {peak:.0f} times full scale and are cut off there")
     if abs(sound.lacks) > sound.tolerance:
         remarks.append(f"its header says {sound.promised * at_16_khz:.0f} samples")
     if sound.unread > UNREAD:
