@@ -15,7 +15,7 @@ from theanoish.data.annotations import Annotations
 from theanoish.data.audio import audio_files
 from theanoish.data.build import BuildSettings, build
 from theanoish.data.dataset import Dataset
-from theanoish.data.songs import draw_split, read_songs, too_small
+from theanoish.data.songs import draw_split, read_labels, too_small
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.representation import RAW
@@ -48,7 +48,7 @@ def folder(tmp_path):
     ids=["commas", "semicolons with BOM", "columns of tags, Windows' and macOS' paths", "columns for others"],
 )  # fmt: skip
 def test_tables_of_many_forms_say_the_same(folder, text, encoding):
-    songs, notes = read_songs(folder, write_table(folder.parent / "labels.csv", text, encoding), seed=1)
+    songs, notes = read_labels(folder, write_table(folder.parent / "labels.csv", text, encoding), seed=1)
     assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"] and songs.artists == ["X", "Y", "X"]
     assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 0]]
     assert songs.ids.tolist() == [1, 2, 3] and songs.splits[0] == songs.splits[2]
@@ -57,7 +57,7 @@ def test_tables_of_many_forms_say_the_same(folder, text, encoding):
 
 def test_tags_are_the_same_however_their_accents_are_written(folder):
     text = "file,tags\na.mp3,caf\u00e9\nb.wav,cafe\u0301\n"
-    songs, _ = read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    songs, _ = read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
     assert songs.tags == ["caf\u00e9"] and songs.labels.tolist() == [[1], [1]]
 
 
@@ -76,7 +76,7 @@ def test_all_faults_come_in_one_message_ten_lines_each(folder):
     bad = "".join(f"x{i}.mp3,maybe,train\n" for i in range(15))
     text = f"file,loud,split\na.mp3,1,train\n.//a.mp3,0,test\n,1,test\n../b.wav,1,test\nb.wav,1,dev\nb.wav,1\n{bad}"
     with pytest.raises(InputError) as error:
-        read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+        read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
     message = str(error.value)
     assert "labels.csv: cannot be used:" in message
     assert "a file has more than one row\n  line 3: 'a.mp3', as in line 2" in message
@@ -100,12 +100,12 @@ def test_all_faults_come_in_one_message_ten_lines_each(folder):
 )
 def test_tables_without_use_are_named(folder, text, message):
     with pytest.raises(InputError, match=message):
-        read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+        read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
 
 
 def test_a_split_of_ones_own_is_kept_and_artists_across_it_are_named(folder):
     text = "file,tags,artist,split\na.mp3,rock,X,train\nb.wav,rock,Y,Validation\nBjörk/c.flac,loud,X,test\n"
-    songs, notes = read_songs(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    songs, notes = read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
     assert songs.splits.tolist() == ["train", "validation", "test"]
     assert notes[:2] == ["split: as in the table", "warning: 1 artists are in more than one split\n  X"]
 

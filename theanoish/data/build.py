@@ -17,7 +17,7 @@ import numpy as np
 from theanoish.data.annotations import TAGS_KEPT, most_frequent_tags, read_annotations
 from theanoish.data.jobs import Job, Journal, Result, do_job, opened_journal
 from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
-from theanoish.data.songs import read_songs, too_small
+from theanoish.data.songs import read_labels, too_small
 from theanoish.data.storage import description, first_row, make_skeleton, write_tables
 from theanoish.errors import InputError
 from theanoish.files import check_creatable, sync_to_disk
@@ -97,7 +97,7 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
 
     notes: list[str] = []
     if settings.labels:
-        annotations, notes = read_songs(settings.source, settings.labels, settings.seed)
+        annotations, notes = read_labels(settings.source, settings.labels, settings.seed)
     else:
         table = read_annotations(settings.source)
         columns = most_frequent_tags(table.labels, TAGS_KEPT)

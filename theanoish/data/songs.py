@@ -18,7 +18,7 @@ from theanoish.errors import InputError, listed
 
 SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn
 NO_TAGS = ("file", "artist", "title", "album", "split")
-FEW_TO_TRAIN, FEW_TO_SCORE, FEW_CLIPS = 10, 3, 10
+FEW_TO_TRAIN, FEW_TO_SCORE, FEW_SONGS = 10, 3, 10
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Song:
     tags: frozenset[str]
 
 
-def read_songs(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[str]]:
+def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[str]]:
     """Read a table of labels.
 
     Its columns are separated by commas, semicolons or tabs: ``file`` (relative to `folder`) and ``tags`` (separated by
@@ -135,7 +135,7 @@ def too_small(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
     warnings = []
     for split in SPLITS:
         chosen = labels[splits == split]
-        if len(chosen) < FEW_CLIPS:
+        if len(chosen) < FEW_SONGS:
             warnings.append(f"warning: split '{split}' has {len(chosen)} songs; what it says means little")
         positives, few = chosen.sum(axis=0), FEW_TO_TRAIN if split == "train" else FEW_TO_SCORE
         rare = np.flatnonzero(np.minimum(positives, len(chosen) - positives) < few)
