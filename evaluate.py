@@ -1,144 +1,15 @@
 #!/usr/bin/env python3
 """Test a checkpoint, tag by tag: python evaluate.py runs/RUN/checkpoint.pkl"""
 
+import sys
+
 if __name__ == "__main__":  # before the imports that take seconds
     from theanoish.command import begin_script
 
     begin_script()
 
-import argparse
-import sys
-from functools import partial
-from typing import Any
-
-from theanoish.command import checkpoint_path, escaped, progress, run_script, user_path
-from theanoish.data.dataset import SPLITS
-from theanoish.errors import InputError
-from theanoish.experiments.baselines import baselines_text, measure_baselines
-from theanoish.experiments.evaluation import FEWEST_CLIPS, FEWEST_POSITIVES, evaluate, write_csv, write_predictions
-from theanoish.files import check_outputs, write_json
-from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
-from theanoish.settings import Settings
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("checkpoint", type=checkpoint_path, nargs="?", help="checkpoint.pkl, or its run folder")
-    what.add_argument(
-        "--baselines",
-        type=user_path,
-        metavar="DATA",
-        help="instead of a checkpoint: what loudness, offsets and logistic regression reach on this HDF5 data set",
-    )
-    add("--data", type=user_path, help="HDF5 data set (default: the one it was trained on)")
-    add("--split", choices=SPLITS, help="which clips (default: test)")
-    add("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
-    add("--json", type=user_path, metavar="FILE", help="write all scores as JSON")
-    add("--csv", type=user_path, metavar="FILE", help="write the table of tags as CSV")
-    add(
-        "--predictions",
-        type=user_path,
-        metavar="FILE",
-        help="write each clip's probabilities and labels as .npz; with --baselines those of the regression",
-    )
-    return parser.parse_args(arguments)
-
-
-def report(values: dict[str, Any]) -> str:
-    """The table of tags and the means as text."""
-    lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
-    for row in values["tags"]:
-        auc, precision = number(row["auc"]), number(row["average_precision"])
-        lines.append(f"{escaped(row['tag']):<20} {auc:>7} {precision:>7} {row['positives']:>10}")
-    lines += [f"{'mean':<20} {number(values['mean_auc']):>7} {number(values['mean_average_precision']):>7}"]
-    lines += [*interval_lines(values), ""]
-    if values["missing_tags"]:
-        names = ", ".join(values["missing_tags"])
-        lines.append(f"the data set has {len(values['tags'])} of the checkpoint's tags; it lacks {names}")
-    if values["undefined_tags"]:
-        names = ", ".join(values["undefined_tags"])
-        lines.append(f"left out of the means, having no positive or no negative clip: {names}")
-    few = [
-        tag for tag in values["tags"] if min(tag["positives"], values["clips"] - tag["positives"]) < FEWEST_POSITIVES
-    ]
-    if values["clips"] < FEWEST_CLIPS or 2 * len(few) > len(values["tags"]):
-        rare = len(few) - len(values["undefined_tags"])
-        lines.append(
-            f"few clips: {values['clips']}, and {rare} tags that fewer than 5 clips have or lack; a "
-            "single tag's score means little here"
-            + (", and the interval says what the mean is worth" if values["mean_auc_interval"] else "")
-        )
-    lines.append(
-        f"{Settings.from_dict(values['settings']).name}, update {values['update']}, {values['data']}: "
-        f"{values['clips']} clips of split {values['split']} ({values['clips_kept']} clips kept)"
-    )
-    lines += artist_lines(values)
-    if silent := ", ".join(f"{share:.0%} of {layer}" for layer, share in values["silent"].items() if share):
-        lines.append(f"units that are silent for all of them: {silent}")
-    if values["paper_auc"] is not None:
-        lines.append(f"the paper's mean test AUC for these settings, on MagnaTagATune: {values['paper_auc']:.4f}")
-    return "\n".join(lines)
-
-
-def interval_lines(values: dict[str, Any]) -> list[str]:
-    lines = []
-    resampled = f"{values['resampled']['units']} {values['resampled']['by']}s drawn with replacement"
-    for name, key in (("AUC", "mean_auc_interval"), ("AP", "mean_average_precision_interval")):
-        if values[key]:
-            low, high = values[key]
-            lines.append(f"95 % interval of the mean {name}: {low:.4f} to {high:.4f} ({resampled})")
-    return lines
-
-
-def artist_lines(values: dict[str, Any]) -> list[str]:
-    if not values["artist_strings_filtered_clips"]:
-        return ["none of them is known to be by artists not heard in training"]
-    lines = []
-    for prefix, how in (("artist_filtered", "by people"), ("artist_strings_filtered", "by exact names")):
-        clips, auc = values[f"{prefix}_clips"], number(values[f"{prefix}_mean_auc"])
-        lines.append(f"mean AUC on the {clips} of them by artists not heard in training, compared {how}: {auc}")
-    return lines
-
-
-def number(score: float | None) -> str:
-    return "-" if score is None else f"{score:.4f}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    args = parse(arguments)
-    check_outputs((args.json, args.csv, args.predictions), (args.checkpoint, args.baselines, args.data))
-    if args.baselines:
-        return print_baselines(args)
-    with progress() as update:
-        split, backend = args.split or "test", args.backend or DEFAULT_BACKEND
-        values, predictions = evaluate(args.checkpoint, args.data, split, backend, partial(update, "windows"))
-    if args.json:
-        write_json(args.json, values)
-    if args.csv:
-        write_csv(args.csv, values["tags"])
-    if args.predictions:
-        write_predictions(args.predictions, predictions)
-    print(report(values))
-    return 0
-
-
-def print_baselines(args: argparse.Namespace) -> int:
-    for name in ("data", "csv", "split", "backend"):
-        if getattr(args, name):
-            raise InputError(
-                f"--baselines names its data set and takes only --json and --predictions beside; leave out --{name}"
-            )
-    with progress() as update:
-        values, regression = measure_baselines(args.baselines, update)
-    if args.json:
-        write_json(args.json, values)
-    if args.predictions:
-        write_predictions(args.predictions, regression)
-    print(baselines_text(values))
-    return 0
-
+from theanoish.command import run_script
+from theanoish.commands.evaluate import main
 
 if __name__ == "__main__":
     sys.exit(run_script(main))

@@ -17,8 +17,8 @@ import pytest
 import soundfile
 from sklearn.metrics import roc_auc_score
 
-import demo.make as demo
-import demo.music as demo_music
+import theanoish.demo.make as demo
+import theanoish.demo.music as demo_music
 from theanoish.errors import InputError
 
 SPLITS = {**dict.fromkeys("0123456789ab", "train"), "c": "validation", **dict.fromkeys("def", "test")}
@@ -213,7 +213,7 @@ def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 def test_composers_end_with_their_parent(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from demo.make import make_demo\n"
+        "import os, signal, sys; from pathlib import Path; from theanoish.demo.make import make_demo\n"
         "def kill(done, total):\n"
         "    children = Path(f'/proc/self/task/{os.getpid()}/children').read_text()\n"
         "    print(children, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"

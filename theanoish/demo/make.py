@@ -9,8 +9,8 @@ from pathlib import Path
 
 import soundfile
 
-from demo.music import TAGS, Piece, compose
 from theanoish.data.download import Progress
+from theanoish.demo.music import TAGS, Piece, compose
 from theanoish.errors import InputError
 from theanoish.files import lock
 from theanoish.processes import in_parallel

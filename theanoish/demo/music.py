@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
-from demo.instruments import INSTRUMENTS, Samples, decay, drum_hits
+from theanoish.demo.instruments import INSTRUMENTS, Samples, decay, drum_hits
 from theanoish.representation import SAMPLE_RATE
 
 Note = tuple[float, float, int]  # start and duration in beats, semitones above the instrument's middle

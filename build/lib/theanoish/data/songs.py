@@ -1,0 +1,200 @@
+"""A folder of songs and a table of their labels, as annotations like MagnaTagATune's."""
+
+import posixpath
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.data.annotations import Annotations
+from theanoish.data.audio import audio_files
+from theanoish.data.csv_table import Faults, read_rows
+from theanoish.data.hdf5 import SPLITS
+from theanoish.errors import InputError, listed
+
+SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn
+NO_TAGS = ("file", "artist", "title", "album", "split")
+FEW_TO_TRAIN, FEW_TO_SCORE, FEW_SONGS = 10, 3, 10
+
+
+@dataclass(frozen=True)
+class _Song:
+    """A row of the table."""
+
+    path: str
+    artist: str
+    title: str
+    album: str
+    split: str
+    tags: frozenset[str]
+
+
+def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[str]]:
+    """Read a table of labels.
+
+    Its columns are separated by commas, semicolons or tabs: ``file`` (relative to `folder`) and ``tags`` (separated by
+    semicolons), or instead of ``tags`` a column per tag with 1, 0 or nothing; perhaps ``artist``, ``title``, ``album``
+    and ``split``.
+
+    Parameters
+    ----------
+    folder, table : Path
+    seed : int
+        Of the split, which is drawn by artist if the table has none: see `draw_split`.
+
+    Returns
+    -------
+    Annotations
+        Songs numbered from 1, in the order of the table.
+    list of str
+        How the split came about, and which audio files have no row.
+
+    Raises
+    ------
+    InputError
+        If the table is broken: all kinds of faults, with the first ten places of each.
+    """
+    faults: Faults = defaultdict(list)
+    paths = [str(path.relative_to(folder)) for path in audio_files(folder)]
+    there = {_normal(path): path for path in paths}  # tables and file systems may write a path differently
+    songs = _read_table(table, there, faults)
+    if not faults and not any(song.tags for song in songs):
+        faults["no song has a tag; there must be a column 'tags', or one per tag with 1 and 0"] = []
+    if faults:
+        named = "".join(f"\n{kind}{listed(places)}" for kind, places in faults.items())
+        raise InputError(f"{table}: cannot be used:{named}")
+    tags = sorted(frozenset().union(*(song.tags for song in songs)))
+    labels = np.array([[tag in song.tags for tag in tags] for song in songs], np.uint8)
+    if songs[0].split:
+        splits, notes = np.array([song.split for song in songs]), _crossing_artists(songs)
+    else:
+        splits = draw_split(labels, [song.artist or f"\0{song.path}" for song in songs], seed)
+        by = "artist" if any(song.artist for song in songs) else "file"
+        notes = [f"split: drawn by {by} with seed {seed}; the file keeps it"]
+    if unlisted := sorted(set(there.values()) - {song.path for song in songs}):
+        notes.append(f"without a row in {table.name}: {len(unlisted)} audio files{listed(unlisted)}")
+    return Annotations(
+        folder=folder,
+        ids=np.arange(1, len(songs) + 1, dtype=np.int64),
+        paths=[song.path for song in songs],
+        artists=[song.artist for song in songs],
+        albums=[song.album for song in songs],
+        titles=[song.title for song in songs],
+        splits=splits,
+        tags=tags,
+        labels=labels,
+    ), notes
+
+
+def draw_split(labels: NDArray[np.uint8], groups: Sequence[str], seed: int) -> NDArray[np.str_]:
+    """Draw a split that keeps groups together and has each tag in every split as often as can be.
+
+    The rarest tag first, its groups go to the split that lacks most of it, the largest group before others (iterative
+    stratification: Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011).
+
+    Parameters
+    ----------
+    labels : uint8 array (songs, tags)
+    groups : sequence of str (songs)
+        Such as artists.
+    seed : int
+        Decides what is equal otherwise.
+
+    Returns
+    -------
+    str array (songs,)
+        "train", "validation" or "test", in the shares `SHARES`.
+    """
+    names = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    group_of = np.array([names[group] for group in groups])
+    # Per group its songs of each tag, and in a last column all of its songs.
+    counts = np.zeros((len(names), labels.shape[1] + 1))
+    np.add.at(counts, group_of, np.c_[labels, np.ones(len(labels))])
+    lacking = np.outer(SHARES, counts.sum(axis=0))
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-counts[order, -1], kind="stable")]
+    split_of = np.full(len(names), -1)
+    while (split_of < 0).any():
+        free = order[split_of[order] < 0]
+        left = counts[free].sum(axis=0)
+        tag = int(np.argmin(np.where(left > 0, left, np.inf)))
+        for group in free[counts[free, tag] > 0]:
+            chosen = max(range(len(SPLITS)), key=lambda split: (lacking[split, tag], lacking[split, -1]))
+            split_of[group] = chosen
+            lacking[chosen] -= counts[group]
+    return np.array(SPLITS)[split_of[group_of]]
+
+
+def too_small(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
+    """Warnings about splits and tags that are too small to train or to score, among the songs `rows`."""
+    labels, splits = annotations.labels[rows], annotations.splits[rows]
+    warnings = []
+    for split in SPLITS:
+        chosen = labels[splits == split]
+        if len(chosen) < FEW_SONGS:
+            warnings.append(f"warning: split '{split}' has {len(chosen)} songs; what it says means little")
+        positives, few = chosen.sum(axis=0), FEW_TO_TRAIN if split == "train" else FEW_TO_SCORE
+        rare = np.flatnonzero(np.minimum(positives, len(chosen) - positives) < few)
+        if len(rare):
+            named = [f"{annotations.tags[i]} ({positives[i]} of {len(chosen)})" for i in rare]
+            purpose = "train" if split == "train" else "score"
+            warnings.append(f"warning: {len(rare)} tags have too few songs to {purpose} in '{split}'{listed(named)}")
+        if split != "train" and not ((positives > 0) & (positives < len(chosen))).any():
+            needs = "training needs" if split == "validation" else "testing needs"
+            warnings.append(f"warning: no tag has songs with and without it in '{split}', as {needs}")
+    return warnings
+
+
+def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Song]:
+    rows = read_rows(table, ",;\t", (), line_breaks=True, faults=faults)
+    _, header = next(rows)
+    header = [unicodedata.normalize("NFC", name.strip()) for name in header]
+    columns = {name.casefold(): i for i, name in enumerate(header)}
+    known = {*NO_TAGS, "tags"}
+    counts = Counter(name.casefold() if name.casefold() in known else name for name in header if name)
+    if doubled := [name for name, count in counts.items() if count > 1]:
+        raise InputError(f"{table}, line 1: has more than one column {', '.join(map(repr, doubled))}")
+    if "file" not in columns:
+        raise InputError(f"{table}, line 1: has no column 'file', only {', '.join(map(repr, header))}")
+    tag_columns = [i for i, name in enumerate(header) if name and name.casefold() not in NO_TAGS]
+    if "tags" in columns:
+        tag_columns = []  # what else is in the table is for its reader
+    songs: list[_Song] = []
+    lines: dict[str, int] = {}
+    for line, row in rows:
+
+        def cell(name: str, row: list[str] = row) -> str:
+            return row[columns[name]].strip() if name in columns else ""
+
+        path = there.get(_normal(cell("file")), cell("file"))
+        if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            faults["'file' must name a file in the folder"].append(f"line {line}: {path!r}")
+        elif path in lines:
+            faults["a file has more than one row"].append(f"line {line}: {path!r}, as in line {lines[path]}")
+        lines.setdefault(path, line)
+        split = cell("split").casefold()
+        if "split" in columns and split not in SPLITS:
+            faults[f"'split' must be {', '.join(SPLITS)}"].append(f"line {line}: {cell('split')!r}")
+        for i in tag_columns:
+            if row[i].strip() not in ("", "0", "1"):
+                faults["a tag's column must hold 1, 0 or nothing"].append(f"line {line}, {header[i]!r}: {row[i]!r}")
+        tags = {unicodedata.normalize("NFC", tag.strip()) for tag in cell("tags").split(";")} - {""}
+        tags |= {header[i] for i in tag_columns if row[i].strip() == "1"}
+        songs.append(_Song(path, cell("artist"), cell("title"), cell("album"), split, frozenset(tags)))
+    return songs
+
+
+def _normal(path: str) -> str:
+    """One form of a path: tables from Windows have backslashes, and macOS writes accents apart from their letters."""
+    return unicodedata.normalize("NFC", posixpath.normpath(path.replace("\\", "/")) if path else "")
+
+
+def _crossing_artists(songs: Iterable[_Song]) -> list[str]:
+    splits_of = Counter(artist for artist, _ in {(song.artist, song.split) for song in songs} if artist)
+    crossing = sorted(artist for artist, splits in splits_of.items() if splits > 1)
+    named = [f"warning: {len(crossing)} artists are in more than one split{listed(crossing)}"] if crossing else []
+    return ["split: as in the table", *named]

@@ -1,0 +1,27 @@
+"""What a user gave and cannot be used: scripts end with the message and exit status 2."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used.
+
+    The message names the file, the field and what to do, since it is all that the user sees.
+    """
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of the file that a value comes from before the message of an InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def listed(places: Sequence[str], most: int = 10) -> str:
+    """The first of many places, a line each, below what is said of them."""
+    more = [f"and {len(places) - most} more"] if len(places) > most else []
+    return "".join(f"\n  {place}" for place in [*places[:most], *more])

@@ -1,0 +1,1 @@
+"""The experiments of the paper: its tables and figures, run and reported."""

@@ -1,0 +1,126 @@
+"""Songs of any length: finding them, decoding them in several processes, and where their windows begin."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.data.audio import SUFFIXES, AudioError, audio_files, read_audio
+from theanoish.data.mel import represented
+from theanoish.errors import InputError
+from theanoish.processes import in_order
+from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
+
+WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
+SHORTEST_HOP = 0.1  # seconds
+SONGS_AHEAD = 3  # read but not yet tagged, per worker: what bounds the memory
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song as rows of a representation."""
+
+    path: Path
+    samples: int  # at 16 kHz, as decoded
+    rows: NDArray[Any]  # int16 (samples,) or float32 (frames, 128), at least a window, with silence at its end
+    remark: str  # what is odd about its file, or ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that cannot be read, and why."""
+
+    path: Path
+    reason: str
+
+
+def find_songs(paths: Iterable[Path]) -> list[Path]:
+    """The files among `paths`, and every audio file below the folders among them, sorted within each folder.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none.
+    """
+    songs: dict[Path, None] = {}
+    for path in paths:
+        found = audio_files(path) if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"{path}: no audio file in this folder; they end in {' '.join(sorted(SUFFIXES))}")
+        songs.update(dict.fromkeys(found))
+    return list(songs)
+
+
+def name_of(path: Path) -> str:
+    """A file's name as text that can be printed, whatever its bytes."""
+    text = os.fsencode(path).decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def read_song(path: Path, representation: Representation) -> Song:
+    """Decode a file and compute its rows.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, empty, broken or no audio.
+    """
+    samples, remark = read_audio(path)
+    if len(samples) == 0:
+        raise AudioError(path, "holds no sound")
+    missing = max(0, WINDOW_SAMPLES - len(samples))
+    padded = np.pad(samples, (0, missing)) if missing else samples
+    [(_, rows)] = represented(padded, [representation])
+    return Song(path, len(samples), rows, remark)
+
+
+def read_songs(paths: Iterable[Path], representation: Representation, workers: int) -> Iterator[Song | Failure]:
+    """Read songs in `workers` processes, in the order of `paths`."""
+    unread = deque(paths)
+    read = partial(_read_or_explain, representation=representation)
+    while unread:
+        try:
+            with closing(in_order(read, tuple(unread), workers, SONGS_AHEAD * workers)) as songs:
+                for song in songs:
+                    unread.popleft()
+                    yield song
+        except BrokenProcessPool:  # one of the songs being read killed its worker
+            path = unread.popleft()
+            try:
+                yield next(in_order(read, [path], 1, 1))
+            except BrokenProcessPool:
+                yield Failure(path, "the process that decodes it dies, perhaps for want of memory")
+
+
+def _read_or_explain(path: Path, representation: Representation) -> Song | Failure:
+    try:
+        return read_song(path, representation)
+    except AudioError as error:
+        return Failure(path, error.reason)
+
+
+def check_hop(hop: float) -> None:
+    """Find before long work that windows `hop` seconds apart would leave parts unheard, or be too many.
+
+    Raises
+    ------
+    InputError
+        If `hop` is below 0.1 s or above a window's 3 s.
+    """
+    if not SHORTEST_HOP <= hop <= WINDOW_SECONDS:
+        raise InputError(f"hop is {hop:g} s; it must be from {SHORTEST_HOP:g} s to a window's {WINDOW_SECONDS:g} s")
+
+
+def window_begins(samples: int, hop: float) -> NDArray[np.int64]:
+    """Where the windows of a song begin, in samples: every `hop` seconds, and a last one that ends with the song."""
+    check_hop(hop)
+    last = max(0, samples - WINDOW_SAMPLES)
+    return np.append(np.arange(0, last, round(hop * SAMPLE_RATE)), last)

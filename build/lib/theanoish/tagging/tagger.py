@@ -1,0 +1,183 @@
+"""A trained network that tags songs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.errors import InputError
+from theanoish.files import read_json
+from theanoish.model.compile import DEFAULT_BACKEND, compile_function
+from theanoish.model.network import Network
+from theanoish.representation import SAMPLE_RATE
+from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
+from theanoish.tagging.taggram import Taggram
+from theanoish.training.checkpoint import load_network
+from theanoish.training.prediction import Predictor
+
+DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "models" / "mel_256_256.pkl"
+
+
+class Tagger:
+    """A trained network and what it makes of audio files; `theanoish.load` makes one.
+
+    Files may be of any length and of any kind that libsndfile or FFmpeg reads. A window lasts 3 s; what is left at the
+    end of a song is heard in a window that ends with it. A file shorter than a window is followed by silence.
+
+    Parameters
+    ----------
+    network : Network
+    tags : list of str
+        Of the network's outputs.
+    left_out : set of str
+        Tags that are never named.
+
+    Attributes
+    ----------
+    tags : list of str
+        Without those left out.
+    name : str
+        Of the network, such as mel_256_256.
+    representation : Representation
+        What it takes.
+    """
+
+    def __init__(self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset()) -> None:
+        self._network = network
+        self._columns = [column for column, tag in enumerate(tags) if tag not in left_out]
+        self.tags = [tags[column] for column in self._columns]
+        self.name = network.settings.name
+        self.representation = network.settings.representation
+
+    def tag(self, file: str | Path) -> dict[str, float]:
+        """Mean probability of each tag over the windows of a song, the likeliest first.
+
+        Raises
+        ------
+        AudioError
+            If the file is missing, empty, broken or no audio.
+        """
+        taggram = self.windows(file)
+        return {self.tags[column]: float(taggram.means[column]) for column in taggram.order}
+
+    def windows(self, file: str | Path, hop: float = WINDOW_SECONDS) -> Taggram:
+        """Probabilities of the windows of a song.
+
+        Parameters
+        ----------
+        file : path
+        hop : float
+            Seconds between the beginnings of two windows, from 0.1 to 3.
+
+        Returns
+        -------
+        Taggram
+            ``probabilities`` (windows, tags) and ``begins`` (windows,), in seconds, are its arrays.
+
+        Raises
+        ------
+        AudioError
+            If the file is missing, empty, broken or no audio.
+        InputError
+            If `hop` is out of range, or the network's predictions are not finite.
+        """
+        return self.listen(read_song(Path(file), self.representation), hop)
+
+    def embed(self, file: str | Path, hop: float = WINDOW_SECONDS) -> NDArray[np.float32]:
+        """The 100 units below the output layer for each window that `windows` has, float32 (windows, 100)."""
+        song = read_song(Path(file), self.representation)
+        return self._of_windows(self._hidden_units, song, window_begins(song.samples, hop))
+
+    @property
+    def filters(self) -> NDArray[np.float32]:
+        """Filters of the strided convolution, float32 (filters, length).
+
+        Raises
+        ------
+        InputError
+            If the network takes spectrograms, and so has none.
+        """
+        if not self.representation.is_raw:
+            raise InputError(f"{self.name} takes spectrograms: only a network that takes raw audio has such filters")
+        return self._network.values()["strided/filters"]
+
+    def listen(self, song: Song, hop: float = WINDOW_SECONDS) -> Taggram:
+        """As `windows`, of a song that has been read."""
+        begins = window_begins(song.samples, hop)
+        probabilities = self._of_windows(self._predictor.predict_windows, song, begins)[:, self._columns]
+        seconds = song.samples / SAMPLE_RATE
+        return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return Predictor(self._network, DEFAULT_BACKEND)
+
+    @cached_property
+    def _hidden_units(self) -> Any:
+        variable = self._network.window_variable(self._predictor.windows_a_call)
+        return compile_function([variable], self._network.layers(variable)["hidden"], DEFAULT_BACKEND)
+
+    def _of_windows(self, compute: Callable[[Any], Any], song: Song, begins: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What a compiled function gives for the windows of a song at `begins`."""
+        values = np.concatenate([compute(batch) for batch in self._batches(song, begins)])[: len(begins)]
+        if not np.isfinite(values).all():
+            raise InputError(f"{song.path}: predictions are not finite: the checkpoint is damaged")
+        return values
+
+    def _batches(self, song: Song, begins: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        """The windows at `begins`, as many as a compiled call takes; the last are filled up with zeros."""
+        shape, size = self.representation.window_shape, self._predictor.windows_a_call
+        first_rows = begins // self.representation.stride
+        for first in range(0, len(begins), size):
+            batch = np.zeros((size, *shape), self.representation.dtype)
+            for window, row in zip(batch, first_rows[first : first + size], strict=False):
+                window[:] = song.rows[row : row + shape[0]]
+            yield batch
+
+
+def tag_songs(
+    tagger: Tagger, paths: Iterable[Path], hop: float = WINDOW_SECONDS, workers: int = 1
+) -> Iterator[Taggram | Failure]:
+    """The taggrams of songs, in their order, while `workers` processes decode those to come."""
+    for song in read_songs(paths, tagger.representation, workers):
+        yield song if isinstance(song, Failure) else tagger.listen(song, hop)
+
+
+def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
+    """The tagger of a checkpoint; by default of the weights that come with this project.
+
+    Parameters
+    ----------
+    path : Path, optional
+    all_tags : bool
+        Also the tags that the model's card, the JSON file beside the checkpoint, calls too rare to trust.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint or its card is missing or cannot be used.
+    """
+    if path is None:
+        path = DEFAULT_MODEL
+        if not path.is_file():
+            raise InputError(f"{path}: the weights that come with this project are missing; name a --checkpoint")
+    saved, network = load_network(path)
+    left_out = frozenset() if all_tags else _rare_tags(path.with_suffix(".json"))
+    if left_out >= set(saved["tags"]):
+        raise InputError(f"{path.with_suffix('.json')}: calls every tag too rare; take them all with --all-tags")
+    return Tagger(network, saved["tags"], left_out)
+
+
+def _rare_tags(card: Path) -> frozenset[str]:
+    if not card.is_file():
+        return frozenset()
+    try:
+        values = read_json(card)
+        if "mean_auc" in values:  # scores that evaluate.py wrote there
+            return frozenset()
+        return frozenset(map(str, values["rare_tags"]))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{card}: no card of a model with a list 'rare_tags' ({error!r}); mend or move it") from error

@@ -1,0 +1,1 @@
+"""Training a network on a data set, and predicting with it."""

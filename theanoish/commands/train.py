@@ -1,0 +1,174 @@
+"""Train one network of the paper: python train.py --frontend raw --length 256 --stride 256"""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from theanoish.command import checkpoint_path, user_path
+from theanoish.data.dataset import SPLITS, Dataset
+from theanoish.errors import InputError
+from theanoish.files import locked
+from theanoish.interrupt import StopRequest
+from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND, device_name
+from theanoish.settings import METADATA, TYPES, Settings
+from theanoish.training.metrics import chance_error
+from theanoish.training.run import Progress, Run, check_resumable, resume_run, start_run
+
+DEFAULT_DATA = Path("data/magnatagatune.h5")
+FEW_CLIPS = 100
+CHANCE = 0.1  # by which a tag's AUC may be off without meaning anything
+SILENT = 0.1  # share of a layer's units from which on it is said
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    for name, default in Settings().as_dict().items():
+        kind: dict[str, Any] = {"type": TYPES[name], "choices": METADATA[name]["choices"] or None}
+        if TYPES[name] is bool:
+            kind = {"action": "store_true", "default": None}
+        help = f"{METADATA[name]['help']} (default: {default})"
+        add(f"--{name.replace('_', '-')}", help=help, **kind)
+    add("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
+    add("--data", type=user_path, help=f"HDF5 data set (default: {DEFAULT_DATA})")
+    add("--run", type=user_path, help="run folder (default: runs/ and the settings' short name)")
+    add(
+        "--initial",
+        type=checkpoint_path,
+        metavar="CHECKPOINT",
+        help="start from the parameters of this checkpoint or run; if its tags are others, all but the last layer's",
+    )
+    add(
+        "--resume",
+        type=user_path,
+        metavar="RUN",
+        help="continue the run in this folder; takes only --updates and --data beside",
+    )
+    return parser.parse_args(arguments)
+
+
+@contextmanager
+def opened_run(args: argparse.Namespace) -> Iterator[Run]:
+    """The run that is asked for, new or resumed, locked against other processes."""
+    given = {name: getattr(args, name) for name in TYPES if getattr(args, name) is not None}
+    if args.resume:
+        others = sorted({*given, *(n for n in ("run", "backend", "initial") if getattr(args, n))} - {"updates"})
+        if others:
+            raise InputError(f"--resume takes the settings of the run; leave out --{others[0].replace('_', '-')}")
+        check_resumable(args.resume)
+        with locked(args.resume):
+            yield resume_run(args.resume, args.data, args.updates)
+        return
+    settings = Settings(**given)
+    dataset = Dataset(args.data or DEFAULT_DATA)
+    folder = args.run or Path("runs") / f"{dataset.path.stem}_{settings.name}_seed{settings.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        yield start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND, args.initial)
+
+
+def description(run: Run) -> str:
+    """What is about to be done, and on what."""
+    settings, dataset, done = run.settings, run.dataset, run.progress.update
+    clips = {split: int((dataset.splits == split).sum()) for split in SPLITS}
+    parameters = sum(variable.get_value().size for variable in run.network.parameters.values())
+    shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in run.network.shapes.items())
+    lines = {
+        "network": f"{settings.name}, {parameters:,} parameters",
+        "layers": shapes,
+        "start": run.initial or f"seed {settings.seed}",
+        "data": f"{dataset.path}: {', '.join(f'{clips[split]:,} {split}' for split in SPLITS)} clips",
+        "tags": f"{len(dataset.tags)}: {', '.join(dataset.tags[:5])}{', ...' if len(dataset.tags) > 5 else ''}",
+        "training": f"updates {done:,} to {settings.updates:,} of {settings.minibatch} windows, validation "
+        f"every {settings.validation_interval:,}; learning rate {settings.learning_rate}, momentum {settings.momentum}",
+        "run": str(run.folder),
+        "backend": f"{run.backend} on {device_name(run.backend)}",
+    }
+    return "\n".join([*(f"{name + ':':<10}{text}" for name, text in lines.items()), *cautions(dataset)])
+
+
+def cautions(dataset: Dataset) -> list[str]:
+    """What is to be said of splits too small to mean anything."""
+    lines = []
+    if (clips := len(dataset.rows("train"))) < FEW_CLIPS:
+        lines.append(f"caution: {clips} clips are few to learn from")
+    for split in ("validation", "test"):
+        labels = dataset.labels[dataset.splits == split]
+        if (error := chance_error(labels)) > CHANCE:
+            by_chance = (
+                "no tag can be scored" if math.isinf(error) else f"chance alone moves a tag's AUC by {error:.2f}"
+            )
+            lines.append(f"caution: split '{split}' is small, {len(labels)} clips: {by_chance}")
+    return lines
+
+
+class Reporter:
+    """Shows progress on standard error: as a bar on a terminal, elsewhere as a line per validation."""
+
+    def __init__(self, run: Run) -> None:
+        self._total, self._validations = run.settings.updates, len(run.progress.history)
+        self._bar: Any = None
+        self._first: tuple[int, float] | None = None  # update and time, once all is compiled
+
+    def __call__(self, progress: Progress) -> None:
+        if self._first is None:
+            self._first = progress.update, time.monotonic()
+            how = {"unit": "", "smoothing": 0.05, "bar_format": "{n_fmt}/{total_fmt}", "disable": None}
+            self._bar = tqdm(initial=progress.update, total=self._total, **how)
+        scores = f", loss {progress.loss:.4f}{last_scores(progress)}"
+        self._bar.bar_format = (
+            "{n_fmt}/{total_fmt}" + scores + ", {rate_noinv_fmt}, {remaining} left" + silent(progress)
+        )
+        self._bar.update(progress.update - self._bar.n)
+        if self._bar.disable and len(progress.history) > self._validations:
+            self._validations = len(progress.history)
+            pace = self._pace(progress.update, *self._first)
+            line = f"update {progress.update} of {self._total}{scores}{pace}{silent(progress)}"
+            print(line.replace("AUC", "validation AUC"), file=sys.stderr, flush=True)
+
+    def _pace(self, update: int, first: int, begun: float) -> str:
+        rate = (update - first) / max(time.monotonic() - begun, 1e-9)
+        return f", {rate:.3g} updates/s, {(self._total - update) / rate / 60:.0f} min left" if rate else ""
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def last_scores(progress: Progress) -> str:
+    """The last validation as text; empty if there is none."""
+    if not progress.history:
+        return ""
+    last = progress.history[-1]
+    best = "best" if last["best"] else f"best {progress.best_auc:.4f}"
+    return f", AUC {last['validation_auc']:.4f} ({best})"
+
+
+def silent(progress: Progress) -> str:
+    """Layers with many silent units at the last validation as text; empty if there is none."""
+    shares = progress.history[-1]["silent"] if progress.history else {}
+    return "".join(f", {share:.0%} of {layer} silent" for layer, share in shares.items() if share > SILENT)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse(arguments)
+    with opened_run(args) as run:
+        print(description(run))
+        print("compiling, which takes seconds with JAX and minutes with Numba ...", flush=True)
+        with StopRequest() as stop, closing(Reporter(run)) as report:
+            finished = run.train(stop, report)
+    if not finished:
+        print(f"stopped at update {run.progress.update}; continue with: python train.py --resume {run.folder}")
+        return 130
+    print(
+        f"best validation AUC {run.progress.best_auc:.4f}; test it with: python evaluate.py {run.folder}/checkpoint.pkl"
+    )
+    return 0
