@@ -131,7 +131,10 @@ function powerSpectra(points) {
   const re = new Float64Array(points), im = new Float64Array(points), half = points >> 1;
   const powers = [new Float64Array(half + 1), new Float64Array(half + 1)];
   function transform(a, b, first, step, count, at) {
-    if (count % 2) {
+    if (count === 1) {
+      re[at] = a[first];
+      im[at] = b[first];
+    } else if (count % 2) {
       for (let k = 0; k < count; k++) {
         re[at + k] = im[at + k] = 0;
         for (let i = 0; i < count; i++) {
@@ -140,17 +143,17 @@ function powerSpectra(points) {
           im[at + k] += x * s + y * c;
         }
       }
-      return;
-    }
-    const middle = count >> 1;
-    transform(a, b, first, step * 2, middle, at);
-    transform(a, b, first + step, step * 2, middle, at + middle);
-    for (let k = at, turn = 0; k < at + middle; k++, turn += step) {
-      const c = cosines[turn], s = sines[turn], x = re[k + middle], y = im[k + middle], u = x * c - y * s, v = x * s + y * c;
-      re[k + middle] = re[k] - u;
-      im[k + middle] = im[k] - v;
-      re[k] += u;
-      im[k] += v;
+    } else {
+      const middle = count >> 1;
+      transform(a, b, first, step * 2, middle, at);
+      transform(a, b, first + step, step * 2, middle, at + middle);
+      for (let k = at, turn = 0; k < at + middle; k++, turn += step) {
+        const c = cosines[turn], s = sines[turn], x = re[k + middle], y = im[k + middle], u = x * c - y * s, v = x * s + y * c;
+        re[k + middle] = re[k] - u;
+        im[k + middle] = im[k] - v;
+        re[k] += u;
+        im[k] += v;
+      }
     }
   }
   return (a, b) => {
