@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-import build_h5
 from conftest import TAGS, write_tables
+from theanoish.commands import build as build_command
 from theanoish.data.build import BuildSettings, BuildStopped, build
 from theanoish.data.dataset import Dataset
 from theanoish.data.mel import log_mel
@@ -521,7 +521,7 @@ def test_script_errors(tmp_path, make_source, monkeypatch, capsys):
     }
     for message, arguments in cases.items():
         with pytest.raises((InputError, OSError, SystemExit)) as ended:
-            build_h5.main([*map(str, arguments)])
+            build_command.main([*map(str, arguments)])
         assert message in f"{ended.value} {capsys.readouterr().err}"
     done = run_script("--source", source)
     assert done.returncode == 2 and "1 of 10 clips are missing" in done.stderr and "Traceback" not in done.stderr

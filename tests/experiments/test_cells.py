@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-import evaluate
-import train
 from small_data import write_small_data
 from stand_ins import write_scores
+from theanoish.commands import evaluate, train
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments.cells import SCRIPTS, Job, Sweep, check
