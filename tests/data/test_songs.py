@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from theanoish.data.annotations import Annotations
-from theanoish.data.audio import audio_files
 from theanoish.data.build import BuildSettings, build
 from theanoish.data.dataset import Dataset
+from theanoish.data.folder import audio_files
 from theanoish.data.songs import draw_split, read_labels, too_small
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.data.annotations import Annotations
-from theanoish.data.audio import audio_files
 from theanoish.data.csv_table import Faults, read_rows
+from theanoish.data.folder import audio_files
 from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError, listed
 
