@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from theanoish.command import checkpoint_path, escaped, positive, user_path
-from theanoish.data.audio import SUFFIXES
+from theanoish.data.folder import SUFFIXES
 from theanoish.errors import InputError
 from theanoish.files import check_outputs
 from theanoish.machine import usable_cores
@@ -107,7 +108,10 @@ def html_files(path: Path, names: dict[Path, str], network: str) -> Iterator[Add
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     check_hop(args.hop)
-    songs = find_songs(args.songs)
+    others: Counter[str] = Counter()
+    songs = find_songs(args.songs, others)
+    if others:
+        print("passed over:", ", ".join(f"{count} {kind}" for kind, count in others.most_common()), file=sys.stderr)
     several = len(songs) > 1 or any(path.is_dir() for path in args.songs)
     prepare_outputs(args, songs, several)
     from theanoish.tagging.tagger import load_tagger, tag_songs  # slow, and every worker imports what stands at the top

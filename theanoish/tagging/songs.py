@@ -1,7 +1,7 @@
 """Songs of any length: finding them, decoding them in several processes, and where their windows begin."""
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.audio import SUFFIXES, AudioError, audio_files, read_audio
+from theanoish.data.audio import NO_FILE, AudioError, read_audio
+from theanoish.data.folder import SUFFIXES, audio_files
 from theanoish.data.mel import represented
 from theanoish.errors import InputError
 from theanoish.processes import in_order
@@ -42,19 +43,23 @@ class Failure:
     reason: str
 
 
-def find_songs(paths: Iterable[Path]) -> list[Path]:
+def find_songs(paths: Iterable[Path], others: Counter[str] | None = None) -> list[Path]:
     """The files among `paths`, and every audio file below the folders among them, sorted within each folder.
+
+    `others` counts what is passed over in folders, by its ending.
 
     Raises
     ------
     InputError
-        If a folder holds none.
+        If a folder holds none, or a path is a pipe or device, which other processes could not open.
     """
     songs: dict[Path, None] = {}
     for path in paths:
-        found = audio_files(path) if path.is_dir() else [path]
+        found = audio_files(path, others) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{path}: no audio file in this folder; they end in {' '.join(sorted(SUFFIXES))}")
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: {NO_FILE}")
         songs.update(dict.fromkeys(found))
     return list(songs)
 
