@@ -3,10 +3,12 @@
 import json
 import shutil
 import subprocess
+from fractions import Fraction
 from importlib import resources
 
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
 from small_song import write_song
 from theanoish.data.audio import decode
@@ -74,3 +76,20 @@ def test_probabilities_are_those_of_python(tmp_path, choices):
     given = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     assert expected.std(axis=0).max() > 0.005  # the windows differ
     np.testing.assert_allclose(given, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.skipif(not NODE, reason="node is not installed")
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
+def test_resampling_is_that_of_scipy(tmp_path, rate):
+    samples = np.random.default_rng(1).standard_normal(rate // 3).astype(np.float32)
+    (tmp_path / "samples").write_bytes(samples.tobytes())
+    script = """
+    const [network, resample, samples] = process.argv.slice(1, 4).map((name) => require("fs").readFileSync(name));
+    require("vm").runInThisContext(network + resample.toString());
+    const mono = new Float32Array(samples.buffer.slice(samples.byteOffset, samples.byteOffset + samples.length));
+    console.log(JSON.stringify(Array.from(require("vm").runInThisContext("resampled")(mono, Number(process.argv[4])))));
+    """
+    command = [NODE, "-e", script, WEB / "network.js", WEB / "resample.js", tmp_path / "samples", str(rate)]
+    given = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    ratio = Fraction(16_000, rate)
+    np.testing.assert_allclose(given, resample_poly(samples, ratio.numerator, ratio.denominator), rtol=0, atol=1e-5)
