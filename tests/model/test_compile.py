@@ -29,7 +29,7 @@ def train(backend, count):
     scale = pytensor.shared(np.float32([0.7]), shape=(1,))  # what no update changes must reach every update too
     inputs = [pt.tensor(n, shape=(3, width), dtype="float32") for n, width in (("examples", 4), ("targets", 2))]
     loss = pt.sqr(relu(inputs[0].dot(weights["first"]) * scale).dot(weights["second"]) - inputs[1]).mean()
-    updates = nesterov(loss, weights, zero_velocities(weights), 0.02, 0.9)
+    updates = nesterov(loss, weights, zero_velocities(weights), 0.9, 0.02)
     blocks, losses, after = repeat(inputs, loss, updates, count)
     function = compile_function(blocks, losses, backend, after)
     calls = range(0, len(EXAMPLES), count)
