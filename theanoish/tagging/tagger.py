@@ -18,7 +18,7 @@ from theanoish.tagging.taggram import Taggram
 from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import Predictor
 
-DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "models" / "mel_256_256.pkl"
+DEFAULT_MODEL = Path(__file__).resolve().parents[1] / "models" / "mel_256_256.pkl"
 
 
 class Tagger:
