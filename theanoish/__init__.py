@@ -16,7 +16,8 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     Parameters
     ----------
     path : path, optional
-        A checkpoint; by default the weights that come with this project.
+        A checkpoint, or the run folder that holds it; "mel" or "raw" for the weights that come with this project, by
+        default the former.
     all_tags : bool
         Also the tags that the model's card calls too rare to trust.
 
@@ -27,7 +28,7 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     Raises
     ------
     theanoish.errors.InputError
-        If the file is missing or no checkpoint.
+        If the file is no checkpoint; where it is missing, a FileNotFoundError as well.
 
     Examples
     --------

@@ -1,0 +1,90 @@
+"""The library's verbs, on what a program has in memory."""
+
+import numpy as np
+import pytest
+import soundfile
+
+import theanoish
+from small_song import write_song
+from theanoish.errors import InputError
+from theanoish.model.network import Network
+from theanoish.settings import Settings
+from theanoish.tagging.songs import Failure
+from theanoish.tagging.tagger import Tagger
+
+SETTINGS = Settings(length=1024, stride=1024)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """With a top layer by which windows differ."""
+    network = Network(SETTINGS, 2)
+    values = network.values()
+    values["output/weights"] = np.random.default_rng(2).normal(0, 0.2, (100, 2)).astype(np.float32)
+    network.set_values(values)
+    return Tagger(network, ["low", "high"])
+
+
+@pytest.mark.parametrize(("rate", "channels", "tolerance"), [(16_000, 1, 1e-6), (44_100, 2, 1e-3)])
+def test_an_array_is_heard_as_its_file_is(model, tmp_path, rate, channels, tolerance):
+    song = write_song(tmp_path / "song.wav", 5, rate, channels)
+    for dtype in ("int16", "float32"):
+        samples, _ = soundfile.read(song, dtype=dtype)
+        heard = model.windows(samples, sample_rate=rate).probabilities
+        np.testing.assert_allclose(heard, model.windows(song).probabilities, rtol=tolerance)
+        assert model.tag(samples, rate) == pytest.approx(model.tag(song), rel=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "words"),
+    [
+        (np.zeros(9, np.float32), None, "sample_rate"),
+        (np.zeros(9, np.int64), 16_000, "int64"),
+        (np.zeros((0,), np.float32), 16_000, "shape"),
+        (np.zeros((2, 2, 2), np.float32), 16_000, "shape"),
+        (np.full(9, np.nan), 16_000, "finite"),
+    ],
+)
+def test_arrays_that_are_no_sound(model, samples, rate, words):
+    with pytest.raises(InputError, match=words):
+        model.tag(samples, rate)
+
+
+def test_layers(model, tmp_path):
+    """Each follows from the one before it."""
+    song = write_song(tmp_path / "song.wav", 5)
+    shapes = {layer: model.embed(song, layer=layer).shape for layer in ("front end", "pool1", "pool2", "hidden")}
+    assert shapes == {"front end": (2, 46, 128), "pool1": (2, 10, 32), "pool2": (2, 1, 32), "hidden": (2, 100)}
+    values = model._network.values()
+    flat = model.embed(song, layer="pool2").reshape(2, -1)
+    hidden = np.maximum(0, flat @ values["hidden/weights"] + values["hidden/bias"])
+    np.testing.assert_allclose(hidden, model.embed(song), rtol=1e-4, atol=1e-6)
+    with pytest.raises(InputError, match="pool3"):
+        model.embed(song, layer="pool3")
+
+
+def test_many_songs(model, tmp_path):
+    paths = [str(write_song(tmp_path / f"{i}.wav", 3 + i)) for i in range(3)]
+    first, missing, *rest = model.tag_many([paths[0], str(tmp_path / "none.wav"), *paths[1:]])
+    assert isinstance(missing, Failure)
+    for path, taggram in zip(paths, [first, *rest], strict=True):
+        np.testing.assert_array_equal(taggram.probabilities, model.windows(path).probabilities)
+
+
+def test_missing_files_are_what_python_calls_them(model, tmp_path):
+    for use in (model.tag, theanoish.load):
+        with pytest.raises(FileNotFoundError, match="none") as caught:
+            use(tmp_path / "none")
+        assert isinstance(caught.value, InputError)
+
+
+def test_own_weights_and_run_folders(tmp_path):
+    raw = theanoish.load("raw")
+    assert raw.name.startswith("raw_256_256")
+    assert repr(raw).startswith(f"<theanoish network {raw.name}, {len(raw.tags)} tags: {raw.tags[0]}, ")
+    assert theanoish.load("mel").name == theanoish.load().name
+    (tmp_path / "run").mkdir()
+    from theanoish.tagging.tagger import MODELS
+
+    (tmp_path / "run" / "checkpoint.pkl").write_bytes((MODELS / "raw_256_256.pkl").read_bytes())
+    assert theanoish.load(tmp_path / "run", all_tags=True).filters.shape == (128, 256)
