@@ -1,11 +1,15 @@
 """The library's verbs, on what a program has in memory."""
 
+import doctest
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 
 import theanoish
 from small_song import write_song
+from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
@@ -88,3 +92,35 @@ def test_own_weights_and_run_folders(tmp_path):
 
     (tmp_path / "run" / "checkpoint.pkl").write_bytes((MODELS / "raw_256_256.pkl").read_bytes())
     assert theanoish.load(tmp_path / "run", all_tags=True).filters.shape == (128, 256)
+
+
+def test_a_data_set_from_arrays_holds_them(tmp_path):
+    """Read by the way of training, sorted by split."""
+    generator = np.random.default_rng(1)
+    clips = [generator.integers(-9000, 9000, 48_000 + i, dtype=np.int16) for i in range(3)]
+    path = theanoish.write_dataset(
+        tmp_path / "a.h5", clips, np.array([[1], [0], [1]]), ["loud"], ["test", "train", "validation"], artists="abc"
+    )
+    dataset = Dataset(path)
+    assert (dataset.splits.tolist(), dataset.artists) == (["train", "validation", "test"], ["b", "c", "a"])
+    assert dataset.labels.tolist() == [[0], [1], [1]]
+    stored = dataset.windows(Settings(), np.arange(3)).read_whole_clips()
+    for row, clip in zip(stored, (1, 2, 0), strict=True):
+        np.testing.assert_array_equal(row[: len(clips[clip])], clips[clip])
+    for labels, splits, length, words in (
+        ([[1]], ["none"], 48_000, "splits"),
+        ([[2]], ["train"], 48_000, "labels"),
+        ([[1, 1]], ["train"], 48_000, "fit"),
+        ([[1]], ["train"], 47_999, "clip 0 is shorter"),
+    ):
+        with pytest.raises(InputError, match=words):
+            theanoish.write_dataset(tmp_path / "b.h5", [np.zeros(length)], np.array(labels), ["loud"], splits)
+
+
+def test_the_examples_of_the_documentation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tried = doctest.testfile(str(Path(__file__).parents[1] / "docs" / "api.md"), module_relative=False)
+    assert tried.failed == 0
+    assert tried.attempted > 15
+    for name in (*theanoish.__all__, "tag", "windows", "embed", "filters", "tag_many"):
+        assert f".{name}" in (Path(__file__).parents[1] / "docs" / "api.md").read_text()

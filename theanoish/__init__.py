@@ -1,12 +1,13 @@
 """End-to-end learning for music audio (Dieleman & Schrauwen, ICASSP 2014) on PyTensor."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from theanoish.api import evaluate, train, write_dataset
     from theanoish.tagging.tagger import Tagger
 
-__all__ = ["load"]
+__all__ = ["evaluate", "load", "train", "write_dataset"]
 __version__ = "0.1.0"
 
 
@@ -53,3 +54,11 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     from theanoish.tagging.tagger import load_tagger  # imports the backends, which a mere import of theanoish spares
 
     return load_tagger(None if path is None else Path(path), all_tags)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("evaluate", "train", "write_dataset"):
+        from theanoish import api  # as above
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'theanoish' has no attribute {name!r}")

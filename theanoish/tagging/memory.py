@@ -14,14 +14,21 @@ from theanoish.tagging.songs import Song
 
 
 def song_of(samples: NDArray[Any], sample_rate: int | None, representation: Representation) -> Song:
-    """As `theanoish.tagging.songs.read_song`, of samples.
+    """As `theanoish.tagging.songs.read_song`, of samples as `at_16_khz` takes them."""
+    whole = at_16_khz(samples, sample_rate)
+    padded = np.pad(whole, (0, max(0, WINDOW_SAMPLES - len(whole))))
+    [(_, rows)] = represented(padded, [representation])
+    return Song(Path("samples in memory"), len(whole), rows, "")
+
+
+def at_16_khz(samples: NDArray[Any], sample_rate: int | None) -> NDArray[np.int16]:
+    """Mono samples at 16 kHz, int16 (samples,).
 
     Parameters
     ----------
     samples : int16 or float array (samples,) or (samples, channels)
         Floats are in [-1, 1). Channels are averaged.
     sample_rate : int
-    representation : Representation
 
     Raises
     ------
@@ -45,7 +52,5 @@ def song_of(samples: NDArray[Any], sample_rate: int | None, representation: Repr
 
         ratio = Fraction(SAMPLE_RATE, sample_rate)
         mono = resample_poly(mono, ratio.numerator, ratio.denominator)
-    whole = np.clip(np.rint(mono * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-    padded = np.pad(whole, (0, max(0, WINDOW_SAMPLES - len(whole))))
-    [(_, rows)] = represented(padded, [representation])
-    return Song(Path("samples in memory"), len(whole), rows, "")
+    whole: NDArray[np.int16] = np.clip(np.rint(mono * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    return whole
