@@ -1,6 +1,8 @@
 """The library's verbs, on what a program has in memory."""
 
 import doctest
+import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,13 @@ import soundfile
 
 import theanoish
 from small_song import write_song
+from theanoish.commands import export
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 from theanoish.tagging.songs import Failure
-from theanoish.tagging.tagger import Tagger
+from theanoish.tagging.tagger import MODELS, Tagger
 
 SETTINGS = Settings(length=1024, stride=1024)
 
@@ -88,7 +91,6 @@ def test_own_weights_and_run_folders(tmp_path):
     assert repr(raw).startswith(f"<theanoish network {raw.name}, {len(raw.tags)} tags: {raw.tags[0]}, ")
     assert theanoish.load("mel").name == theanoish.load().name
     (tmp_path / "run").mkdir()
-    from theanoish.tagging.tagger import MODELS
 
     (tmp_path / "run" / "checkpoint.pkl").write_bytes((MODELS / "raw_256_256.pkl").read_bytes())
     assert theanoish.load(tmp_path / "run", all_tags=True).filters.shape == (128, 256)
@@ -124,3 +126,27 @@ def test_the_examples_of_the_documentation(tmp_path, monkeypatch):
     assert tried.attempted > 15
     for name in (*theanoish.__all__, "tag", "windows", "embed", "filters", "tag_many"):
         assert f".{name}" in (Path(__file__).parents[1] / "docs" / "api.md").read_text()
+
+
+@pytest.mark.parametrize("ending", ["npz", "safetensors"])
+def test_exported_weights_are_those_of_the_checkpoint(tmp_path, ending):
+    if ending == "safetensors":
+        pytest.importorskip("safetensors", reason="needs the extra 'export'")
+    checkpoint, output = MODELS / "raw_256_256.pkl", tmp_path / f"out.{ending}"
+    assert export.main([str(checkpoint), str(output)]) == 0
+    saved = pickle.loads(checkpoint.read_bytes())
+    if ending == "npz":
+        arrays = dict(np.load(output))
+        about = {name: str(arrays.pop(name)) for name in ("settings", "tags")}
+    else:
+        from safetensors import safe_open
+
+        with safe_open(output, "np") as file:
+            arrays, about = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    assert json.loads(about["tags"]) == saved["tags"]
+    assert json.loads(about["settings"]) == Settings.from_dict(saved["settings"]).as_dict()
+    assert arrays.keys() == saved["parameters"].keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, saved["parameters"][name])
+    with pytest.raises(InputError, match="ending"):
+        export.main([str(checkpoint), "out.txt"])
