@@ -45,11 +45,11 @@ def python(built, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "--without-pip", folder, folder=folder)
     python = folder / "bin" / "python"
-    [packages] = folder.glob("lib/python3*/site-packages")
-    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
     [wheel] = built.glob("*.whl")
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps"]
     run(*pip, wheel, folder=folder)
+    [packages] = folder.glob("lib/python3*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))  # after pip, which would see this one installed
     return python
 
 
