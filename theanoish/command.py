@@ -151,6 +151,27 @@ def _message(error: BaseException) -> str | None:
     return None
 
 
+def typed(name: str) -> str:
+    """What a user types for another command, such as "train", after the way that this one was started."""
+    script = Path(sys.argv[0])
+    if script.suffix == ".py":
+        return f"{sys.executable} {script.with_name(f'{name}.py')}"
+    return f"{sys.executable} -m theanoish {name}"
+
+
+def _remedy() -> str:
+    """How to install what is missing; Debian, Ubuntu and Homebrew refuse to where Python is their own."""
+    clone = Path(__file__).resolve().parents[1]
+    if not (clone / "pyproject.toml").exists():
+        return f"install theanoish's wheel again, with what it needs, by {sys.executable} -m pip install"
+    if sys.prefix != sys.base_prefix:
+        return f"install what it needs with: {sys.executable} -m pip install --editable {clone}"
+    return (
+        f"install what it needs with: {sys.executable} -m venv {clone}/.venv && "
+        f"{clone}/.venv/bin/python -m pip install --editable {clone}; then use {clone}/.venv/bin/python"
+    )
+
+
 def _name() -> str:
     return Path(sys.argv[0]).name
 
@@ -170,7 +191,7 @@ def _ignore_signals() -> None:
 def _end_with_message(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     message = _message(error)
     if isinstance(error, ImportError):
-        message = f"{error}; install what it needs with: python -m pip install --editable ."
+        message = f"{error}; {_remedy()}"
     if message is None:
         sys.__excepthook__(kind, error, trace)
         return

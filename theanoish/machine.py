@@ -4,7 +4,9 @@ import os
 import platform
 from importlib.metadata import version
 
-_PACKAGES = ("theanoish", "pytensor", "jax", "numba", "numpy", "scipy", "h5py", "scikit-learn")
+from theanoish import __version__
+
+_PACKAGES = ("pytensor", "jax", "numba", "numpy", "scipy", "h5py", "scikit-learn")
 
 
 def usable_cores() -> list[int]:
@@ -16,4 +18,5 @@ def usable_cores() -> list[int]:
 
 def versions_in_use() -> dict[str, str]:
     """Version of Python and of each package that takes part in a result."""
-    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+    ours = {"python": platform.python_version(), "theanoish": __version__}  # a clone need not be installed
+    return ours | {package: version(package) for package in _PACKAGES}

@@ -96,7 +96,7 @@ def test_a_signal_ends_training_cleanly(stopped):
     for said in ("mel_1024_1024_dropout, 44,728 parameters", "12 train, 6 validation, 6 test", "4: low, middle"):
         assert said in printed
     assert printed.splitlines()[-1].startswith("stopped at update ")
-    assert printed.endswith("continue with: python train.py --resume run\n")
+    assert printed.endswith(f"continue with: {sys.executable} {ROOT / 'train.py'} --resume run\n")
     lines = errors.splitlines()
     assert len(lines) >= 2
     for line in lines:

@@ -27,7 +27,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
-    add("--checkpoint", type=checkpoint_path, help="checkpoint.pkl of a run (default: the weights in models/)")
+    add(
+        "--checkpoint",
+        type=checkpoint_path,
+        help="checkpoint.pkl of a run (default: theanoish's own weights)",
+    )
     add("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
     add("--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust")
     add(

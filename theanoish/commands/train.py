@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from theanoish.command import checkpoint_path, user_path
+from theanoish.command import checkpoint_path, typed, user_path
 from theanoish.data.dataset import SPLITS, Dataset
 from theanoish.errors import InputError
 from theanoish.files import locked
@@ -166,9 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
         with StopRequest() as stop, closing(Reporter(run)) as report:
             finished = run.train(stop, report)
     if not finished:
-        print(f"stopped at update {run.progress.update}; continue with: python train.py --resume {run.folder}")
+        print(f"stopped at update {run.progress.update}; continue with: {typed('train')} --resume {run.folder}")
         return 130
-    print(
-        f"best validation AUC {run.progress.best_auc:.4f}; test it with: python evaluate.py {run.folder}/checkpoint.pkl"
-    )
+    test = f"{typed('evaluate')} {run.folder}/checkpoint.pkl"
+    print(f"best validation AUC {run.progress.best_auc:.4f}; test it with: {test}")
     return 0

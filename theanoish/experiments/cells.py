@@ -22,7 +22,8 @@ from theanoish.files import read_json
 from theanoish.settings import Settings
 
 _LAST_BYTES = 10_000  # of a log: several lines, the first of which may be cut off
-SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py and evaluate.py
+_CLONE, _PACKAGE = Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1]
+SCRIPTS = _CLONE if (_CLONE / "train.py").exists() else _PACKAGE / "scripts"  # the folder of train.py and evaluate.py
 
 
 @dataclass(frozen=True)
