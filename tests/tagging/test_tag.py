@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from small_song import write_song
-from tag import main, names_within
+from theanoish.commands.tag import main, names_within
 from theanoish.errors import InputError
 from theanoish.tagging.songs import find_songs
 
