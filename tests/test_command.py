@@ -245,3 +245,19 @@ def test_paths_of_users(monkeypatch, tmp_path, start):
         parser.parse_args(["~no_such_user/runs"])
     """)
     assert ended(process)[0] == 2
+
+
+def test_a_session_is_as_before_once_its_script_has_ended():
+    code = (
+        "import os, signal, sys\n"
+        "def state(): return [signal.getsignal(n) for n in (2, 15)], os.environ.get('MPLBACKEND'), sys.excepthook, "
+        "sys.stdout\n"
+        "before = state()\n"
+        "from theanoish.command import begin_script, run_script\n"
+        "begin_script()\n"
+        "assert state() != before and run_script(lambda: 0) == 0\n"
+        "print(state() == before)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -24,8 +24,33 @@ _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]  # that a terminal obeys
 _ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
 
 
+_before: list[tuple[Any, ...]] = []  # what a session was like before its script began
+
+
+def _state() -> tuple[Any, ...]:
+    environment = {name: os.environ.get(name) for name in ("MATPLOTLIBRC", "MPLBACKEND")}
+    handlers = [signal.getsignal(number) for number in _SIGNALS]
+    return handlers, environment, sys.stdout, sys.stderr, sys.excepthook, sys.unraisablehook
+
+
+def _restore(state: tuple[Any, ...]) -> None:
+    """As it was, for a session that lives on behind its script, as IPython's does behind %run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, _Printed):
+            stream.detach()  # it would close what it writes to when it goes
+    handlers, environment, sys.stdout, sys.stderr, sys.excepthook, sys.unraisablehook = state
+    for number, handler in zip(_SIGNALS, handlers, strict=True):
+        if handler is not None:  # which would not be Python's
+            signal.signal(number, handler)
+    for name, value in environment.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+
+
 def begin_script() -> None:
     """Before the imports of a script, which take seconds: nothing is to be kept yet if they are interrupted or fail."""
+    _before[:] = [_state()]
     for number in _SIGNALS:
         signal.signal(number, _end_at_once)
     for descriptor in (0, 1, 2):  # a closed one would be the number of the next file that is opened
@@ -50,6 +75,7 @@ def run_script(main: Callable[[], int]) -> int:
         The exit status.
     """
     interrupted = False
+    before = _before.pop() if _before else _state()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
@@ -76,8 +102,7 @@ def run_script(main: Callable[[], int]) -> int:
         print(f"{_name()}: error: {message}", file=sys.stderr)
         return 2
     finally:
-        for number in _SIGNALS:
-            signal.signal(number, _end_at_once)
+        _restore(before)
     return status
 
 

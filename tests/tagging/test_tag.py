@@ -60,6 +60,7 @@ def test_a_folder_with_everything(songs, mel_checkpoint):
         "  0.40  loud  throughout",
     ]
     errors = run.stderr.splitlines()
+    assert errors.pop(0) == "passed over: 1 .jpg"
     assert errors[0].startswith("songs/broken.ogg: cannot be read: ")
     assert errors[1].startswith("songs/unknown.m4a: cannot be read: ")
     assert errors[-1] == "tag.py: error: 2 of 5 songs could not be read; see above"

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -72,7 +73,7 @@ def names_within(songs: list[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     taken = {"index"}
     for song in songs:
-        stem = os.fsdecode(os.fsencode(song.stem)[:_LONGEST_STEM])
+        stem = _shortened(song.stem)
         name, number = stem, 1
         while name.casefold() in taken:
             number += 1
@@ -80,6 +81,19 @@ def names_within(songs: list[Path]) -> dict[Path, str]:
         taken.add(name.casefold())
         names[song] = name
     return names
+
+
+def _shortened(stem: str) -> str:
+    """A name cut between letters, which accents, joiners and the like belong to."""
+    letters = os.fsencode(stem).decode(errors="replace")
+    name = letters.encode()[:_LONGEST_STEM].decode(errors="ignore")
+    while (
+        name
+        and len(name) < len(letters)
+        and (name[-1] == "\u200d" or unicodedata.category(letters[len(name)]) in ("Mn", "Mc", "Me", "Cf", "Sk"))
+    ):
+        name = name[:-1]
+    return name
 
 
 def picture_files(path: Path, names: dict[Path, str], about: str) -> Add:

@@ -1,6 +1,7 @@
 """Songs of any length: finding them, decoding them in several processes, and where their windows begin."""
 
 import os
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,7 @@ from theanoish.processes import in_order
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # and what turns text around
 SHORTEST_HOP = 0.1  # seconds
 SONGS_AHEAD = 3  # read but not yet tagged, per worker: what bounds the memory
 
@@ -65,9 +67,8 @@ def find_songs(paths: Iterable[Path], others: Counter[str] | None = None) -> lis
 
 
 def name_of(path: Path) -> str:
-    """A file's name as text that can be printed, whatever its bytes."""
-    text = os.fsencode(path).decode(errors="replace")
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    """A file's name to be shown, whatever its bytes: control characters would be obeyed or break a line."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", os.fsencode(path).decode(errors="replace"))
 
 
 def read_song(path: Path, representation: Representation) -> Song:
