@@ -175,7 +175,7 @@ def test_interval_by_hand():
 
 
 def test_intervals_of_sums_of_networks_against_pairs_of_seeds():
-    """One seed, two, and three; seeds that differ more than their resamples tell, and less; coefficients of findings."""
+    """One to four seeds, which differ more than their resamples tell, and less; coefficients as findings have them."""
     generator = np.random.default_rng(4)
     for spread in (0.0001, 0.003, 0.05):
         parts = []
