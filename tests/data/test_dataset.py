@@ -356,3 +356,14 @@ def test_file_cut_off_before_and_while_reading(tmp_path):
     into = np.zeros((1, *windows.shape), np.int16)
     with pytest.raises(InputError, match="cut off"):
         windows.read(np.array([23]), np.array([0]), into)
+
+
+def test_fingerprint_is_that_of_every_earlier_version(tmp_path):
+    """Runs note it: with another one, none could be resumed. A clip in another split is another data set."""
+    path = write_small_data(tmp_path / "a.h5")
+    assert Dataset(path).fingerprint() == "ae90ef5659efc4a0"
+    with h5py.File(path, "a") as file:
+        splits = list(file["clips/split"].asstr()[:])
+        del file["clips/split"]
+        file["clips/split"] = ["validation", *splits[1:]]
+    assert Dataset(path).fingerprint() != "ae90ef5659efc4a0"

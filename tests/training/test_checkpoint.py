@@ -293,3 +293,14 @@ def test_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
         checkpoint.save(path, CHECKPOINT, values | {"update": 30})
     assert checkpoint.load(path, CHECKPOINT)["update"] == 20
     assert [file.name for file in tmp_path.iterdir()] == ["c.pkl"]
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, CHECKPOINT, make_values())
+    before = path.read_bytes()
+    lacking = {name: value for name, value in make_values().items() if name != "artists"}
+    for values in (lacking, make_values() | {"validation_auc": float("nan")}, make_values() | {"more": 1}):
+        with pytest.raises(ValueError, match="the file"):
+            checkpoint.save(path, CHECKPOINT, values)
+        assert path.read_bytes() == before
