@@ -151,6 +151,33 @@ def test_it_says_which_workers_it_waits_for(tmp_path, monkeypatch, worker):
     assert not alive(process_of(job))
 
 
+def test_nothing_is_sent_to_workers_of_another_python(monkeypatch):
+    """Nor to one that does not answer yet, which is asked again at the next look."""
+    monkeypatch.setattr(distributed, "Event", lambda name, client: None)
+    here = {"host": {"python": "{}.{}.{}.final.0".format(*sys.version_info)}}
+    answering = {"tcp://other": {"host": {"python": "3.99.0.final.0"}}, "tcp://same": here}
+    asked = []
+
+    class Client:
+        def nthreads(self):
+            return {"tcp://other": 1, "tcp://same": 1, "tcp://late": 1}
+
+        def get_versions(self):
+            return {"client": here, "workers": answering}
+
+        def run(self, function, workers, on_error):
+            asked.append(workers)
+            return dict.fromkeys(workers, "")
+
+    found = Cluster(Client())
+    version = "{}.{}".format(*sys.version_info)
+    assert found.look() == [f"tcp://other gets no cells: it has Python 3.99, not {version}"]
+    answering["tcp://late"] = here
+    assert found.look() == []
+    assert asked == [["tcp://same"], ["tcp://late"]]
+    assert found.room()
+
+
 def test_a_scheduler_that_goes_ends_the_sweep(tmp_path, monkeypatch, worker):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 2.0)
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")  # of the worker

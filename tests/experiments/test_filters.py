@@ -209,6 +209,23 @@ def test_low_pass_removes_what_is_high_and_shifts_nothing():
     np.testing.assert_allclose(low_passed(low + high)[0, middle], low[0, middle], atol=0.01)
 
 
+def test_low_pass_treats_ends_as_the_rest():
+    """No more of the largest values within four samples of an end than the 4000 * 8 / 512 = 62.5 of chance."""
+    largest = np.abs(low_passed(noise(filters=4000))).argmax(axis=1)
+    at_an_end = np.sum((largest < 4) | (largest >= 508))
+    assert 15 < at_an_end < 100  # with SciPy's odd extension 1156, with an even one 225
+
+
+def test_low_pass_is_that_of_the_filter_as_the_network_uses_it():
+    """A filter in a signal of zeros, low-passed there, is what stands at its place."""
+    sections = scipy.signal.butter(4, 2000, fs=16_000, output="sos")
+    filters = noise(filters=3)
+    there = np.zeros((3, 4096))
+    there[:, 2000:2512] = filters
+    expected = scipy.signal.sosfiltfilt(sections, there, axis=1)[:, 2000:2512]
+    np.testing.assert_allclose(low_passed(filters), expected, atol=1e-6)
+
+
 def test_similarities_agree_with_scipy():
     filters = noise(4, 64)
     values = similarities(filters)

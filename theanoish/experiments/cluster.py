@@ -39,8 +39,8 @@ def connect(address: str) -> Any:
 class Cluster:
     """The workers of a Dask cluster, with one cell at each of their threads.
 
-    Only workers that have this very version of the package get cells. What is sent to them are functions by value, so
-    that the scheduler, and the workers that are refused, need not have it.
+    Only workers that have this Python and this very version of the package get cells. What is sent to them are
+    functions by value, so that the scheduler, and the workers that lack the package, need not have it.
 
     Parameters
     ----------
@@ -62,9 +62,10 @@ class Cluster:
             threads = self._client.nthreads()
             new = [worker for worker in threads if worker not in self._objections]
             self._objections |= self._ask(new) if new else {}
+            new = [worker for worker in new if worker in self._objections]  # others are asked once they answer
         except _GONE as error:
             raise ConnectionError("the cluster's scheduler is gone") from error
-        self._threads = {worker: count for worker, count in threads.items() if not self._objections[worker]}
+        self._threads = {worker: count for worker, count in threads.items() if self._objections.get(worker) == ""}
         said = [f"{worker} gets no cells: {self._objections[worker]}" for worker in new if self._objections[worker]]
         waits_for = ""
         if not self._threads:
@@ -76,6 +77,19 @@ class Cluster:
         return said
 
     def _ask(self, workers: list[str]) -> dict[str, str]:
+        """What stands against these workers, as far as they answer.
+
+        What Python they have the scheduler knows, and so only those that can read our byte code are asked the rest:
+        that of another version ends theirs with a signal.
+        """
+        versions = self._client.get_versions()
+        pythons = {worker: _python(versions["workers"][worker]) for worker in workers if worker in versions["workers"]}
+        here = _python(versions["client"])
+        refused = {worker: f"it has Python {its}, not {here}" for worker, its in pythons.items() if its != here}
+        readers = [worker for worker in pythons if worker not in refused]
+        return refused | (self._ask_for_sources(readers) if readers else {})
+
+    def _ask_for_sources(self, workers: list[str]) -> dict[str, str]:
         ours = _sources()
 
         def objection() -> str:
@@ -149,6 +163,11 @@ def run_as_task(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple
         if unwanted:
             attempt.stop()
     return status, attempt.last_line()
+
+
+def _python(versions: dict[str, Any]) -> str:
+    """Version of Python, such as "3.12", by what `Client.get_versions` says of one process."""
+    return ".".join(versions["host"]["python"].split(".")[:2])
 
 
 def _sources() -> str:

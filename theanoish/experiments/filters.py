@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 BANDS = 32  # on the mel scale: 91 Hz apart below 1000 Hz, wider above
 LOW_PASS = 2000.0  # Hz; the paper does not give the cutoff of its Fig. 4
+_BESIDE = 64  # zeros on either side while low-passing, after which that filter's response is over
 SEGMENT = 4096  # samples that the mean spectrum is measured on
 _WINDOWS = 500  # of the training split, for the mean spectrum
 _NOISE_FILTERS = _RANDOM_POOLS = 2000
@@ -164,7 +165,10 @@ def describe_spectra(filters: Array, thresholds: dict[str, float]) -> dict[str, 
 def low_passed(filters: Array) -> Array:
     """Filters without what lies above `LOW_PASS`: a Butterworth filter, run forwards and backwards to shift nothing."""
     sections = scipy.signal.butter(4, LOW_PASS, fs=SAMPLE_RATE, output="sos")
-    return scipy.signal.sosfiltfilt(sections, filters, axis=1)
+    # zeros beside a filter, where it has no weights. SciPy's own odd extension lets its first and last sample through,
+    # whatever they are, and an even one counts their noise twice
+    beside = np.pad(filters, ((0, 0), (_BESIDE, _BESIDE)))
+    return scipy.signal.sosfiltfilt(sections, beside, axis=1, padtype=None)[:, _BESIDE:-_BESIDE]
 
 
 def similarities(filters: Array) -> Array:

@@ -1,0 +1,73 @@
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from theanoish.errors import InputError
+from theanoish.experiments.comparison import auc_differences, write_differences
+from theanoish.experiments.evaluation import Predictions
+
+
+def predictions(noise, clips=120, tags=("one", "two", "never"), seed=0):
+    """Labels and artists are the same whatever the noise and the seed of it."""
+    labels = (np.random.default_rng(7).random((clips, len(tags))) < 0.3).astype(np.uint8)
+    labels[:, -1] = 0
+    scores = (labels + noise * np.random.default_rng(seed).standard_normal(labels.shape)).astype(np.float32)
+    artists = [f"Artist {clip // 3}" for clip in range(clips)]
+    return Predictions(scores, labels, np.arange(clips), artists, [""] * clips, list(tags))
+
+
+def test_differences_are_those_of_scikit_learn_and_a_bootstrap_by_hand():
+    first, second = predictions(0.5), predictions(1.0, seed=1)
+    found = auc_differences(first, second)
+    expected = [
+        [roc_auc_score(one.labels[:, tag], one.probabilities[:, tag]) for one in (first, second)] for tag in range(2)
+    ]
+    for row, (a, b) in zip(found["tags"], expected, strict=False):
+        assert row["auc"] == pytest.approx([a, b])
+        assert row["difference"] == pytest.approx(a - b)
+        assert row["interval"][0] < a - b < row["interval"][1]
+    assert found["mean"]["difference"] == pytest.approx(np.subtract(*np.mean(expected, axis=0)))
+    drawn = []
+    generator = np.random.default_rng(3)
+    for _ in range(500):
+        clips = (3 * generator.integers(40, size=(40, 1)) + np.arange(3)).ravel()
+        drawn.append(
+            np.mean(
+                [
+                    roc_auc_score(first.labels[clips, tag], first.probabilities[clips, tag])
+                    - roc_auc_score(second.labels[clips, tag], second.probabilities[clips, tag])
+                    for tag in range(2)
+                ]
+            )
+        )
+    low, high = found["mean"]["interval"]
+    assert high - low == pytest.approx(2 * 2.02 * np.std(drawn) * np.sqrt(40 / 39), rel=0.15)
+
+
+def test_a_checkpoint_does_not_differ_from_itself_and_order_is_a_sign():
+    first, second = predictions(0.5), predictions(1.0, seed=1)
+    assert auc_differences(first, first)["mean"]["interval"] == [0, 0]
+    there, back = auc_differences(first, second)["mean"], auc_differences(second, first)["mean"]
+    assert there["difference"] == -back["difference"] > 0
+    assert there["interval"] == pytest.approx([-bound for bound in reversed(back["interval"])])
+
+
+def test_a_tag_that_no_clip_has_is_left_out_and_the_rest_are_matched_by_name(tmp_path):
+    first, second = predictions(0.5), predictions(1.0, seed=1)
+    found = auc_differences(first, second)
+    undefined = found["tags"][2]
+    assert (undefined["auc"], undefined["difference"], undefined["interval"]) == ([None, None], None, None)
+    turned = replace(
+        second, tags=second.tags[::-1], labels=second.labels[:, ::-1], probabilities=second.probabilities[:, ::-1]
+    )
+    assert auc_differences(first, turned) == found
+    write_differences(tmp_path / "d.csv", found["tags"])
+    rows = list(csv.DictReader((tmp_path / "d.csv").open()))
+    assert [row["tag"] for row in rows] == first.tags
+    assert float(rows[0]["difference"]) == found["tags"][0]["difference"]
+    assert set(rows[2].values()) == {"never", "", "0"}
+    with pytest.raises(InputError, match="none of the first one's tags"):
+        auc_differences(first, replace(second, tags=["a", "b", "c"]))
