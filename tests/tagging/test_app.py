@@ -1,6 +1,7 @@
 """The network in JavaScript against the one in Python, in Node's engine, which is Chromium's."""
 
 import json
+import re
 import shutil
 import subprocess
 from fractions import Fraction
@@ -11,11 +12,13 @@ import pytest
 from scipy.signal import resample_poly
 
 from small_song import write_song
+from theanoish.commands import app, tag
 from theanoish.data.audio import decode
+from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
-from theanoish.tagging.app import model_of
-from theanoish.tagging.tagger import Tagger
+from theanoish.tagging.app import model_of, write_app
+from theanoish.tagging.tagger import DEFAULT_MODEL, Tagger
 
 NODE = shutil.which("node")
 WEB = resources.files("theanoish") / "web"
@@ -93,3 +96,26 @@ def test_resampling_is_that_of_scipy(tmp_path, rate):
     given = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     ratio = Fraction(16_000, rate)
     np.testing.assert_allclose(given, resample_poly(samples, ratio.numerator, ratio.denominator), rtol=0, atol=1e-5)
+
+
+def test_commands_write_one_small_file_of_a_checkpoint(tmp_path, raw_checkpoint):
+    assert app.main([str(raw_checkpoint), str(tmp_path / "app.html")]) == 0
+    assert tag.main(["--checkpoint", str(raw_checkpoint), "--app", str(tmp_path / "tag.html")]) == 0
+    text = (tmp_path / "app.html").read_text()
+    assert (tmp_path / "tag.html").read_text() == text
+    assert len(text) < 1.5e6
+    assert "Content-Security-Policy" in text
+    assert "connect-src" not in text  # and so nothing but default-src 'none' is said of connections
+    assert not re.search(r'\bon\w+="|\b(src|href)="(?!data:,)', text)
+    with pytest.raises(InputError, match="named twice"):
+        app.main([str(raw_checkpoint), str(raw_checkpoint)])
+    with pytest.raises(SystemExit):
+        tag.main([])
+
+
+def test_shipped_networks_stay_below_two_megabytes_together(tmp_path):
+    for model in DEFAULT_MODEL.parent.glob("*.pkl"):
+        write_app(tmp_path / f"{model.stem}.html", model)
+    pages = list(tmp_path.glob("*.html"))
+    assert sum(page.stat().st_size for page in pages) < 2e6
+    assert all("what that model would say, not what a person heard." in page.read_text() for page in pages)

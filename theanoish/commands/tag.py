@@ -27,7 +27,7 @@ _LONGEST_STEM = 200  # bytes, of 255 that a name may have
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
+    add("songs", nargs="*", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
     add(
         "--checkpoint",
         type=checkpoint_path,
@@ -46,8 +46,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--csv", type=user_path, metavar="FILE", help="write a row per song and a column per tag")
     add("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
     add("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
+    add("--app", type=user_path, metavar="FILE", help="write a page that tags songs itself, in any browser")
     parser.epilog = "With several songs, or a folder of them, --picture and --html name folders."
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if not args.songs and not args.app:
+        parser.error("name a song, a folder of them, or --app")
+    return args
 
 
 def prepare_outputs(args: argparse.Namespace, songs: list[Path], several: bool) -> None:
@@ -123,9 +127,20 @@ def html_files(path: Path, names: dict[Path, str], network: str) -> Iterator[Add
         write_index(path / "index.html", rows, network)
 
 
+def write_app(args: argparse.Namespace) -> None:
+    check_outputs([args.app], [*args.songs, args.checkpoint])
+    from theanoish.tagging import app
+
+    app.write_app(args.app, args.checkpoint, args.all_tags)
+
+
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     check_hop(args.hop)
+    if args.app:
+        write_app(args)
+        if not args.songs:
+            return 0
     others: Counter[str] = Counter()
     songs = find_songs(args.songs, others)
     if others:
