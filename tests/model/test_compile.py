@@ -5,8 +5,8 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
+from theanoish.machine import BACKENDS
 from theanoish.model.compile import (
-    BACKENDS,
     compile_function,
     copied_to_device,
     free_device_memory,

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from theanoish.errors import InputError
 from theanoish.files import read_json
-from theanoish.model.compile import DEFAULT_BACKEND, compile_function
+from theanoish.machine import DEFAULT_BACKEND
+from theanoish.model.compile import compile_function
 from theanoish.model.network import Network
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins

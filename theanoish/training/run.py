@@ -20,8 +20,7 @@ from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError, naming
 from theanoish.files import write_json, write_text
 from theanoish.interrupt import StopRequest
-from theanoish.machine import versions_in_use
-from theanoish.model.compile import BACKENDS
+from theanoish.machine import BACKENDS, versions_in_use
 from theanoish.settings import Settings
 from theanoish.training import checkpoint
 from theanoish.training.curve import draw_curve
