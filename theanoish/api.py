@@ -15,7 +15,7 @@ from theanoish.errors import InputError, MissingFileError
 from theanoish.experiments import evaluation
 from theanoish.files import locked, written_whole
 from theanoish.interrupt import StopRequest
-from theanoish.model.compile import DEFAULT_BACKEND
+from theanoish.machine import DEFAULT_BACKEND
 from theanoish.representation import RAW, REPRESENTATIONS, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.settings import Settings
 from theanoish.tagging.memory import at_16_khz

@@ -18,6 +18,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from theanoish.errors import InputError
+from theanoish.machine import cache_folder, processor
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]  # that a terminal obeys
@@ -60,8 +61,24 @@ def begin_script() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     os.environ |= {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg"}  # a user's may need LaTeX, or a package not here
+    _keep_compiled()
     atexit.register(_ignore_signals)
     sys.excepthook = _end_with_message
+
+
+def _keep_compiled() -> None:
+    """Have JAX keep what it compiles in the user's cache folder, unless the environment names another.
+
+    One folder for each kind of processor, as compiled code may not run on another one that shares the home folder.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    with suppress(OSError, RuntimeError):  # of a folder that cannot be written: then everything is compiled each time
+        folder = cache_folder() / "jax" / processor()
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+            os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 def run_script(main: Callable[[], int]) -> int:

@@ -5,7 +5,8 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from theanoish.model.compile import BACKENDS, compile_function
+from theanoish.machine import BACKENDS
+from theanoish.model.compile import compile_function
 from theanoish.model.descent import descend, initial_memory, mean_weights, nesterov, sgd, zero_velocities
 from theanoish.settings import Settings
 

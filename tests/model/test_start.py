@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from theanoish.model.compile import BACKENDS, compile_function
+from theanoish.machine import BACKENDS
+from theanoish.model.compile import compile_function
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from theanoish.errors import InputError, MissingFileError
 from theanoish.files import read_json
-from theanoish.machine import usable_cores
-from theanoish.model.compile import DEFAULT_BACKEND, compile_function
+from theanoish.machine import DEFAULT_BACKEND, usable_cores
+from theanoish.model.compile import compile_function
 from theanoish.model.network import Network
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.memory import song_of

@@ -21,8 +21,7 @@ from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError, naming
 from theanoish.files import write_json, write_text
 from theanoish.interrupt import StopRequest
-from theanoish.machine import versions_in_use
-from theanoish.model.compile import BACKENDS
+from theanoish.machine import BACKENDS, versions_in_use
 from theanoish.model.network import set_all, to_file
 from theanoish.settings import Settings
 from theanoish.training import checkpoint
