@@ -6,9 +6,11 @@ import os
 import re
 from html.parser import HTMLParser
 
+import av
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.font_manager import fontManager
 from matplotlib.image import imread
 
 from small_song import write_song
@@ -69,7 +71,13 @@ def test_files_that_browsers_play_are_embedded_as_they_are(tmp_path, name, how, 
 
 
 @pytest.mark.parametrize(
-    ("name", "how"), [("a.aiff", {"rate": 96_000, "channels": 2}), ("a.au", {}), ("law.wav", {"subtype": "ULAW"})]
+    ("name", "how"),
+    [
+        ("a.aiff", {"rate": 96_000, "channels": 2}),
+        ("a.au", {}),
+        ("law.wav", {"subtype": "ULAW"}),
+        ("fast.flac", {"rate": 192_000}),
+    ],
 )
 def test_other_files_are_encoded_as_mp3(tmp_path, name, how):
     song = write_song(tmp_path / name, 7, **how)
@@ -81,6 +89,46 @@ def test_other_files_are_encoded_as_mp3(tmp_path, name, how):
     assert soundfile.info(tmp_path / "sound").format == "MP3"
     assert len(samples) / rate == pytest.approx(7, abs=0.2)
     assert samples.std() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kind"),
+    [
+        ("a.m4a", "aac", "audio/mp4"),
+        ("a.opus", "libopus", "audio/ogg"),
+        ("a.mp2", "mp2", None),
+        ("a.m4a", "alac", None),
+    ],
+)
+def test_what_libsndfile_does_not_know_is_embedded_if_browsers_play_it(tmp_path, name, codec, kind):
+    song = tmp_path / name
+    with av.open(str(write_song(tmp_path / "a.wav", 7, rate=48_000))) as source, av.open(str(song), "w") as output:
+        stream = output.add_stream(codec, rate=48_000)
+        for frame in [*source.decode(audio=0), None]:
+            output.mux(stream.encode(frame))
+    write_page(tmp_path / "page.html", taggram_of(song), "some network")
+    page = Elements((tmp_path / "page.html").read_text())
+    assert json.loads(page.texts["data"][0])["type"] == (kind or "audio/mpeg")
+    assert (base64.b64decode(page.texts["sound"][0]) == song.read_bytes()) == bool(kind)
+
+
+def test_a_file_whose_header_has_another_length_is_made_anew(tmp_path):
+    song = write_song(tmp_path / "a.wav", 7)
+    content = bytearray(song.read_bytes())
+    content[40:44] = (16_000 * 2 * 5).to_bytes(4, "little")  # 5 s, as a browser would play it
+    song.write_bytes(content)
+    write_page(tmp_path / "page.html", taggram_of(song), "some network")
+    assert json.loads(Elements((tmp_path / "page.html").read_text()).texts["data"][0])["type"] == "audio/mpeg"
+
+
+def test_letters_come_from_any_font_that_is_there(tmp_path):
+    if not any("Thai" in font.name for font in fontManager.ttflist):
+        pytest.skip("no Thai font is installed")
+    pictures = []
+    for name in ("\u0e01\u0e02\u0e04", "\u0e14\u0e15\u0e16"):
+        draw_picture(tmp_path / "picture.png", taggram_of(tmp_path / f"{name}.wav"), "some network")
+        pictures.append(imread(tmp_path / "picture.png"))
+    assert not np.array_equal(*pictures)  # as boxes, they would be
 
 
 def test_names_cannot_become_elements(tmp_path):

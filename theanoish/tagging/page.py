@@ -25,9 +25,18 @@ from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.colours import ON_DARK, ON_LIGHT, STEPS
 from theanoish.tagging.taggram import Taggram, clock
 
-# What browsers play of what libsndfile reads, by its name of the format.
-PLAYED = {"MP3": "audio/mpeg", "WAV": "audio/wav", "WAVEX": "audio/wav", "FLAC": "audio/flac", "OGG": "audio/ogg"}
-WAV_SUBTYPES = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"}
+# What browsers are known to play, by FFmpeg's names of container and codec.
+PLAYED = {
+    "mp3": ("audio/mpeg", {"mp3", "mp3float"}),
+    "wav": ("audio/wav", {"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"}),
+    "flac": ("audio/flac", {"flac"}),
+    "ogg": ("audio/ogg", {"vorbis", "opus"}),
+    "mov,mp4,m4a,3gp,3g2,mj2": ("audio/mp4", {"aac"}),
+    "aac": ("audio/aac", {"aac"}),
+}
+RATES_PLAYED = (8_000, 96_000)
+TOLERANCE = 0.25  # seconds between what a file's header says and what is drawn
+LARGEST = 150_000_000  # bytes of a file that is embedded as it is; a browser reads them in some six seconds
 NAMED = 3  # tags in a song's summary
 _FOLDER = resources.files("theanoish.tagging") / "templates"
 
@@ -133,11 +142,26 @@ def _summary(taggram: Taggram) -> str:
 
 def _sound_of(taggram: Taggram) -> tuple[str, bytes]:
     """The type and bytes of a file that browsers play: the song's, or as MP3 what the network heard of it."""
-    path = taggram.path
-    with suppress(soundfile.SoundFileError), path.open("rb") as file:  # what it cannot read, `decode` may
-        audio = soundfile.info(file)
-        if audio.format in PLAYED and (not audio.format.startswith("WAV") or audio.subtype in WAV_SUBTYPES):
-            return PLAYED[audio.format], path.read_bytes()
+    kind = _type_of(taggram.path, taggram.seconds)
+    if kind and taggram.path.stat().st_size <= LARGEST:
+        return kind, taggram.path.read_bytes()
     encoded = io.BytesIO()
-    soundfile.write(encoded, decode(path), SAMPLE_RATE, format="MP3")
+    soundfile.write(encoded, decode(taggram.path), SAMPLE_RATE, format="MP3")
     return "audio/mpeg", encoded.getvalue()
+
+
+def _type_of(path: Path, seconds: float) -> str:
+    """The type of a file that browsers play, and whose header says that it lasts `seconds`; "" of any other."""
+    import av  # slow to import
+
+    try:
+        with av.open(str(path)) as container:
+            [stream] = container.streams.audio
+            kind, codecs = PLAYED.get(container.format.name, ("", set()))
+            lengths = [(container.duration or 0) / av.time_base]
+            played = stream.codec_context.name in codecs and RATES_PLAYED[0] <= stream.rate <= RATES_PLAYED[1]
+        with suppress(soundfile.SoundFileError), path.open("rb") as file:  # which does not open all that is played
+            lengths.append(soundfile.info(file).duration)
+    except (av.FFmpegError, OSError, ValueError):  # a damaged file, or one with several sounds
+        return ""
+    return kind if played and all(abs(length - seconds) < TOLERANCE for length in lengths) else ""

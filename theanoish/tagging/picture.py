@@ -4,9 +4,12 @@ import textwrap
 import warnings
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager
+from matplotlib.ft2font import FT2Font
 
 from theanoish.errors import InputError
 from theanoish.files import written_whole
@@ -42,6 +45,36 @@ def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
     about : str
         A line below the title.
     """
+    with (
+        rc_context({"font.family": _families("".join([taggram.name, about, *taggram.tags]))}),
+        written_whole(path) as beside,
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # letters that no font here has show as boxes
+        _drawn(taggram, about).savefig(beside, format=path.suffix[1:].lower())
+
+
+def _families(text: str) -> list[str]:
+    """The usual font, and some of those that are there for the letters that it lacks, plain ones first."""
+    families = ["DejaVu Sans"]
+    usual = FT2Font(findfont(families[0]))
+    missing = {ord(letter) for letter in text if letter.isprintable() and not usual.get_char_index(ord(letter))}
+    for font in sorted(fontManager.ttflist, key=lambda f: (f.style != "normal", f.weight != 400, "Serif" in f.name)):
+        if not missing:
+            break
+        if font.name.startswith("Last Resort"):  # Matplotlib's own, whose letters are all boxes
+            continue
+        try:
+            face = FT2Font(font.fname)
+        except (OSError, RuntimeError):  # removed since, or no font
+            continue
+        if found := {letter for letter in missing if face.get_char_index(letter)}:
+            families.append(font.name)
+            missing -= found
+    return families
+
+
+def _drawn(taggram: Taggram, about: str) -> Figure:
     top = scale_of(float(taggram.probabilities.max()))
     seen = taggram.probabilities.max(axis=0) >= top / STEPS
     columns = [column for column in taggram.order if seen[column]] or taggram.order[:1]
@@ -79,6 +112,4 @@ def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
     bar.ax.tick_params(length=0, colors=GREY, pad=2)
     bar.outline.set_visible(False)
     figure.text(0.76, 1 - 0.36 / height, "probability", fontsize=7, color=GREY, ha="right")
-    with written_whole(path) as beside, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # names in scripts that the font lacks show as boxes
-        figure.savefig(beside, format=path.suffix[1:].lower())
+    return figure

@@ -14,12 +14,18 @@ function resampled(mono, rate) {
     return (x ? Math.sin(x) / x : 1) * bessel(5 * Math.sqrt(1 - ((i - half) / half) ** 2));
   });
   const scale = up / filter.reduce((sum, tap) => sum + tap);
-  return Float32Array.from({ length: Math.ceil((mono.length * up) / down) }, (_, i) => {
+  const output = new Float32Array(Math.ceil((mono.length * up) / down));
+  for (let i = 0; i < output.length; i++) {
     const first = Math.max(0, Math.ceil((i * down - half) / up)), last = Math.min(mono.length - 1, Math.floor((i * down + half) / up));
     let sum = 0;
     for (let k = first, tap = i * down + half - first * up; k <= last; k++, tap -= up) sum += mono[k] * filter[tap];
-    return sum * scale;
-  });
+    output[i] = sum * scale;
+  }
+  return output;
 }
 
-const to16Bits = (mono) => Int16Array.from(mono, (x) => Math.max(-FULL_SCALE, Math.min(FULL_SCALE - 1, Math.round(x * FULL_SCALE))));
+function to16Bits(mono) {
+  const samples = new Int16Array(mono.length);
+  for (let i = 0; i < mono.length; i++) samples[i] = Math.max(-FULL_SCALE, Math.min(FULL_SCALE - 1, Math.round(mono[i] * FULL_SCALE)));
+  return samples;
+}
