@@ -12,6 +12,9 @@ STRIDED_FILTERS = 128
 LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
 SLOW = 0.001  # times the learning rate, for strided filters that a full rate would take away from a good start
 
+# One independent stream of random numbers of the seed for each purpose; a further one takes the next number.
+INITIAL_PARAMETERS, ORDER, DROPOUT, LEARNED_FILTERS = range(4)
+
 
 def _setting(default: Any, help: str, choices: tuple[str, ...] = (), least: float = 0, below: float = math.inf) -> Any:
     """A field: its default, what `train.py --help` says of it, and the values that it can have."""
@@ -153,7 +156,7 @@ class Settings:
     @property
     def frames(self) -> int:
         """Frames in a window."""
-        return max(0, (WINDOW_SAMPLES - self.length) // self.stride + 1)
+        return int(Representation(self.length, self.stride).rows_of(WINDOW_SAMPLES))
 
     @property
     def representation(self) -> Representation:
