@@ -12,6 +12,9 @@ STRIDED_FILTERS = 128
 LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
 SLOW = 0.001  # times the learning rate, for strided filters that a full rate would take away from a good start
 
+# One independent stream of random numbers of the seed for each purpose; a further one takes the next number.
+INITIAL_PARAMETERS, ORDER, DROPOUT, LEARNED_FILTERS = range(4)
+
 
 def _setting(default: Any, help: str, choices: tuple[str, ...] = (), least: float = 0, below: float = math.inf) -> Any:
     """A field: its default, what `train.py --help` says of it, and the values that it can have."""
@@ -113,19 +116,22 @@ class Settings:
         if self.frontend == "raw":
             _require(self.length % self.stride == 0, "length", self.length, f"a multiple of the stride, {self.stride}")
         else:
-            _require(self.length > 1, "length", self.length, "2 or more for mel")
+            _require(self.length > 1, "length", self.length, f"2 or more for {self.frontend}")
 
     def _check_combinations(self) -> None:
-        if self.frontend == "mel":
+        if self.frontend != "raw":
             for name in ("nonlinearity", "strided_filters", "initial_filters", "fixed_filters"):
                 default = Settings.__dataclass_fields__[name].default
-                _require(getattr(self, name) == default, name, getattr(self, name), f"left at {default} for mel")
+                _require(
+                    getattr(self, name) == default, name, getattr(self, name), f"left at {default} for {self.frontend}"
+                )
             divides = MEL_CHANNELS % self.mel_bands == 0
             _require(divides, "mel_bands", self.mel_bands, f"a divisor of {MEL_CHANNELS}")
         else:
             _require(self.mel_bands == MEL_CHANNELS, "mel_bands", self.mel_bands, f"left at {MEL_CHANNELS} for raw")
-        if self.frontend == "mel" or self.fixed_filters:
-            what = f"left out, as there are no strided filters to train with {'fixed' if self.fixed_filters else 'mel'}"
+        if self.frontend != "raw" or self.fixed_filters:
+            reason = "fixed ones" if self.fixed_filters else self.frontend
+            what = f"left out, as there are no strided filters to train with {reason}"
             _require(self.strided_rate == 1, "strided_rate", self.strided_rate, what)
         if self.initial_filters != "random":
             _require(self.pooling == "l2", "pooling", self.pooling, f"l2 for {self.initial_filters} filters")
@@ -135,7 +141,12 @@ class Settings:
         if self.pooling == "none":
             _require(self.pool_size == 1, "pool_size", self.pool_size, "1 without pooling")
             return
-        _require(self.frontend == "raw", "pooling", self.pooling, "none for mel: it follows the strided convolution")
+        _require(
+            self.frontend == "raw",
+            "pooling",
+            self.pooling,
+            f"none for {self.frontend}: it follows the strided convolution",
+        )
         possible = ("relu", "log-square") if self.pooling == "l2" else ("relu",)
         what = f"{' or '.join(possible)} with {self.pooling} pooling"
         _require(self.nonlinearity in possible, "nonlinearity", self.nonlinearity, what)
@@ -145,11 +156,11 @@ class Settings:
     @property
     def frames(self) -> int:
         """Frames in a window."""
-        return max(0, (WINDOW_SAMPLES - self.length) // self.stride + 1)
+        return int(Representation(self.length, self.stride).rows_of(WINDOW_SAMPLES))
 
     @property
     def representation(self) -> Representation:
-        """What the network is fed."""
+        """What the network is fed: samples for the front end "raw", spectrograms for any other."""
         return RAW if self.frontend == "raw" else Representation(self.length, self.stride)
 
     @property

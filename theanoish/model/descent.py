@@ -11,7 +11,8 @@ from theanoish.settings import Settings
 
 Updates = dict[Any, TensorVariable]
 Shared = dict[str, Any]
-MEAN = "/mean"  # what memory, and so a state file, calls a parameter's mean: "<parameter>/mean"
+# What memory, and so a state file, calls what belongs to a parameter: "<parameter>/velocity".
+VELOCITY, MEAN = "/velocity", "/mean"
 
 
 def initial_memory(settings: Settings, parameters: Shared) -> Shared:
@@ -118,7 +119,7 @@ def nesterov(
     decay, updates = np.float32(momentum), Updates()
     for name, gradient in _gradients(loss, parameters).items():
         rate, parameter = _rate_of(name, learning_rate, strided_rate), parameters[name]
-        step, velocity = -rate * gradient, velocities[f"{name}/velocity"]
+        step, velocity = -rate * gradient, velocities[name + VELOCITY]
         updates[parameter] = parameter + decay * (decay * velocity + step) + step
         updates[velocity] = decay * velocity + step
     return updates
@@ -135,5 +136,5 @@ def _rate_of(name: str, learning_rate: float, strided_rate: float) -> np.float32
 
 def zero_velocities(parameters: Shared) -> Shared:
     """A shared variable of zeros for each of `parameters`, called "<parameter>/velocity"."""
-    shapes = {f"{name}/velocity": parameter.type.shape for name, parameter in parameters.items()}
+    shapes = {name + VELOCITY: parameter.type.shape for name, parameter in parameters.items()}
     return {n: pytensor.shared(np.zeros(shape, np.float32), name=n, shape=shape) for n, shape in shapes.items()}

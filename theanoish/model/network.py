@@ -1,7 +1,6 @@
 """The paper's network (section 4.1, Fig. 1) as one symbolic graph."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,33 +10,12 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.errors import InputError
-from theanoish.model.operations import (
-    convolve,
-    drop,
-    l2_pool,
-    max_pool,
-    mean_square_pool,
-    merge_bands,
-    pooled_length,
-    rectified_max_pool,
-    relu,
-    strided_convolve,
-)
+from theanoish.model.front_ends import FRONT_ENDS, Shapes
+from theanoish.model.operations import convolve, drop, pooled_length, rectified_max_pool, relu
 from theanoish.model.start import centre_and_spread, initial_parameters, log_odds, loudness
-from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS, WINDOW_SAMPLES
 from theanoish.settings import Settings
 
 WIDTH, POOL, HIDDEN_UNITS = 8, 4, 100
-
-# What follows the strided convolution, by pooling (Table 3) and nonlinearity (Table 2), for pools of `size` filters.
-AFTER_STRIDED: dict[tuple[str, str], Callable[[TensorVariable, int], TensorVariable]] = {
-    ("none", "relu"): lambda maps, size: relu(maps),
-    ("none", "log-square"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * pt.sqr(maps)),
-    ("none", "log-absolute"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * abs(maps)),
-    ("l2", "relu"): l2_pool,
-    ("l2", "log-square"): lambda maps, size: pt.log1p(np.float32(COMPRESSION) * mean_square_pool(maps, size)),
-    ("max", "relu"): max_pool,
-}
 
 
 class Network:
@@ -66,33 +44,28 @@ class Network:
     Raises
     ------
     InputError
-        If the pooling and nonlinearity of `settings` are none of `AFTER_STRIDED`.
+        If the pooling and nonlinearity of `settings` are none that a strided convolution has.
     """
 
     def __init__(self, settings: Settings, tags: int) -> None:
-        if (settings.pooling, settings.nonlinearity) not in AFTER_STRIDED:
-            raise InputError(f"no network has pooling {settings.pooling} and nonlinearity {settings.nonlinearity}")
         self.settings = settings
-        self.shapes = _shapes(settings, tags)
-        raw = settings.frontend == "raw"
-        self.channels = settings.strided_filters // settings.pool_size if raw else settings.mel_bands
+        self.front_end = FRONT_ENDS[settings.frontend](settings)
+        self.shapes = self.front_end.shapes | _shapes_behind(settings, tags)
+        self.channels = self.front_end.channels
         self.flat = int(np.prod(self.shapes["pool2"]))
         self.droppable = self.flat + HIDDEN_UNITS
+        # The names of parameters and constants, here and in the front ends, are those that files hold (`checkpoint`).
         self.parameters = _shared(initial_parameters(settings, self._parameter_shapes()))
         self.constants = _shared(
             {"start/centre": np.zeros(self.channels, np.float32), "start/spread": np.ones(1, np.float32)}
         )
-        if raw:
+        if settings.representation.is_raw:
             self.constants |= _shared({"start/loudness": np.ones(1, np.float32)})
 
-    def _parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+    def _parameter_shapes(self) -> Shapes:
         """Of each parameter, in memory: filters are (width, filters, channels) there."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        strided, filters = self.settings.strided_filters, self.settings.filters
-        if self.settings.frontend == "raw":
-            shapes["strided/filters"], shapes["strided/bias"] = (strided, self.settings.length), (strided,)
-        (tags,) = self.shapes["output"]
-        return shapes | {
+        filters, (tags,) = self.settings.filters, self.shapes["output"]
+        return self.front_end.parameters | {
             "convolution1/filters": (WIDTH, filters, self.channels),
             "convolution1/bias": (filters,),
             "convolution2/filters": (WIDTH, filters, filters),
@@ -140,12 +113,7 @@ class Network:
 
     def _front_end(self, windows: TensorVariable) -> TensorVariable:
         """The spectrogram, or what stands for it: float32 (minibatch, frames, channels)."""
-        p, settings = self.parameters, self.settings
-        if settings.frontend == "mel":
-            return merge_bands(windows, MEL_CHANNELS // self.channels) if self.channels < MEL_CHANNELS else windows
-        signal = windows.astype("float32") * (np.float32(1 / FULL_SCALE) / self.constants["start/loudness"])
-        maps = strided_convolve(signal, p["strided/filters"], p["strided/bias"], settings.stride)
-        return AFTER_STRIDED[settings.pooling, settings.nonlinearity](maps, settings.pool_size)
+        return self.front_end.maps(self.parameters | self.constants, windows)
 
     def _on_size_one(self, filters: TensorVariable, bias: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
         """Filters and bias that give for maps h what the given ones give for (h - centre) / spread, at less work."""
@@ -178,7 +146,7 @@ class Network:
         filters : float32 array (filters, length), optional
             What the strided convolution starts as, for samples in [-1, 1), in place of what was drawn.
         """
-        if self.settings.frontend == "raw":
+        if "start/loudness" in self.constants:
             self.constants["start/loudness"].set_value(loudness(windows))
         if filters is not None:  # which the samples, divided by their loudness, must not feel
             self.parameters["strided/filters"].set_value(filters * self.constants["start/loudness"].get_value())
@@ -191,10 +159,10 @@ class Network:
 
     def rectified(self, windows: TensorVariable) -> dict[str, TensorVariable]:
         """Outputs, (minibatch, ..., units), of the layers that end in a rectifier, whose units can fall silent."""
-        layer, settings = self.layers(windows), self.settings
+        layer = self.layers(windows)
         outputs = {"convolution1": layer["pool1"], "convolution2": layer["pool2"], "hidden": layer["hidden"]}
-        if settings.frontend == "raw" and settings.pooling == "none" and settings.nonlinearity == "relu":
-            outputs = {"strided": layer["front end"], **outputs}
+        if self.front_end.rectified:
+            outputs = {self.front_end.rectified: layer["front end"]} | outputs
         return outputs
 
     def logits(self, windows: TensorVariable, masks: TensorVariable | None = None) -> TensorVariable:
@@ -262,18 +230,10 @@ def set_all(variables: dict[str, Any], values: dict[str, NDArray[np.float32]], w
         variable.set_value(arrays[name])
 
 
-def _shapes(settings: Settings, tags: int) -> dict[str, tuple[int, ...]]:
-    frames, shapes = settings.frames, {}
-    if settings.frontend == "mel":
-        shapes["input"] = (frames, MEL_CHANNELS)
-        if settings.mel_bands < MEL_CHANNELS:
-            shapes["bands"] = (frames, settings.mel_bands)
-    else:
-        shapes["input"] = (WINDOW_SAMPLES, 1)
-        shapes["strided"] = (frames, settings.strided_filters)
-        if settings.pooling != "none":
-            shapes["pooling"] = (frames, settings.strided_filters // settings.pool_size)
-    time = frames
+def _shapes_behind(settings: Settings, tags: int) -> Shapes:
+    """Of each layer's output behind the front end, for one window."""
+    shapes: Shapes = {}
+    time = settings.frames
     for number in (1, 2):
         shapes[f"convolution{number}"] = (time - WIDTH + 1, settings.filters)
         time = pooled_length(time - WIDTH + 1, POOL)

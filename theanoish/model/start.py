@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.representation import FULL_SCALE
-from theanoish.settings import Settings
+from theanoish.settings import INITIAL_PARAMETERS, Settings
 
 WINDOWS_MEASURED = 100
 RELU_BIAS = 0.01  # small and positive
 STRIDED_SCALE = 0.3  # small filters turn faster at the same rate; logarithms do not need it, as they pass on 1 / input
-_INITIAL = 0  # stream of the seed that the initial parameters come from
 
 Values = dict[str, NDArray[np.float32]]
 
@@ -32,7 +31,7 @@ def initial_parameters(settings: Settings, shapes: dict[str, tuple[int, ...]]) -
         Of the parameters by name: strided filters (filters, length), filters (width, filters, channels), weights
         (inputs, units), biases (units,).
     """
-    generator = np.random.default_rng([settings.seed, _INITIAL])
+    generator = np.random.default_rng([settings.seed, INITIAL_PARAMETERS])
     values = {}
     for name, shape in shapes.items():
         if name == "output/weights":

@@ -205,7 +205,7 @@ class Run:
             name = Settings.from_dict(saved["settings"]).name
             raise InputError(f"{initial}: {error}; it is of {name}, and {self.settings.name} is asked for") from error
         self.initial = f"{_noted(initial)}, update {saved['update']}"
-        return parameters["strided/filters"] / parameters["start/loudness"] if self.settings.frontend == "raw" else None
+        return parameters["strided/filters"] / parameters["start/loudness"] if "strided/filters" in parameters else None
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that an earlier run of the same settings saved."""

@@ -6,8 +6,7 @@ Nothing here holds a state, so a run that resumes at any update, on any backend,
 import numpy as np
 from numpy.typing import NDArray
 
-# One independent stream of random numbers for each purpose.
-_ORDER, _DROPOUT = 1, 2
+from theanoish.settings import DROPOUT, ORDER
 
 
 def draw_examples(
@@ -42,7 +41,7 @@ def draw_examples(
 
 
 def _draw_epoch(choices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    generator = np.random.default_rng([seed, _ORDER, epoch])
+    generator = np.random.default_rng([seed, ORDER, epoch])
     clips = generator.permutation(len(choices))
     return np.stack([clips, generator.integers(choices[clips])])
 
@@ -65,6 +64,6 @@ def draw_masks(shape: tuple[int, int], rate: float, seed: int, first: int, count
     """
     masks = np.empty((count, *shape), np.uint8)
     for mask, update in zip(masks, range(first, first + count), strict=True):
-        generator = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, update, _DROPOUT]))
+        generator = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, update, DROPOUT]))
         mask[:] = generator.random(shape, np.float32) >= rate
     return masks

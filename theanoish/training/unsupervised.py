@@ -19,7 +19,7 @@ from theanoish.files import write_json, written_whole
 from theanoish.model.compile import compile_function
 from theanoish.model.initial_filters import mel_filters_in_time
 from theanoish.representation import COMPRESSION, FULL_SCALE
-from theanoish.settings import Settings
+from theanoish.settings import LEARNED_FILTERS, Settings
 
 FRAMES = 40_000
 SILENCE = 0.01  # frames below this share of the mean loudness are dropped
@@ -31,7 +31,6 @@ MINIBATCH, UPDATES, LEARNING_RATE = 300, 1000, 2.0  # of both halves of independ
 ROUNDING = 1e-3  # of the root of a pool's energy at 0
 ITERATIONS = 15  # of k-means
 _FRAMES_COMPARED = 10_000
-_STREAM = 3  # of the seed (`theanoish.training.sampling` has others)
 
 _FOR_BOTH: dict[str, Any] = {"frames": FRAMES, "silence": SILENCE, "floor": FLOOR}
 LEARNED_WITH: dict[str, dict[str, Any]] = {  # by method, what a run's folder says beside the filters
@@ -69,7 +68,7 @@ def learn_filters(
     InputError
         If fewer frames than the filters need are not silent.
     """
-    generator = np.random.default_rng([seed, _STREAM])
+    generator = np.random.default_rng([seed, LEARNED_FILTERS])
     audible = _audible(frames)
     audible = audible[generator.permutation(len(audible))]
     if len(audible) < 2 * audible.shape[1]:
