@@ -129,7 +129,7 @@ def finished(killed):
 def test_stopped_and_killed_training_is_that_which_never_stopped(finished, data):
     folder, updates, status, printed = finished
     assert status == 0
-    assert "python evaluate.py run/checkpoint.pkl" in printed
+    assert printed.endswith(" run/checkpoint.pkl\n")
     state = checkpoint.load(folder / "state.pkl", checkpoint.STATE)
     assert state["update"] == updates
     trainer = Trainer(SETTINGS, Dataset(data), "jax")
