@@ -143,7 +143,7 @@ def _leave_out_missing(plan: Plan, allowed: bool) -> None:
     missing = [plan.left(row, why, "missing") for row, why in zip(plan.rows, reasons, strict=True) if why]
     if len(missing) == len(plan.rows):
         raise InputError(
-            f"{folder}: holds none of the {len(missing)} annotated clips, such as {missing[0].path} "
+            f"{folder}: holds none of the {len(missing)} files that its tables name, such as {missing[0].path} "
             f"({missing[0].reason})"
         )
     if missing and not allowed:
