@@ -157,6 +157,17 @@ def test_one_unreadable_clip_is_left_out_but_more_than_one_percent_are_an_error(
     assert sorted(tmp_path.iterdir()) == [source]
 
 
+def test_songs_that_cannot_be_read_are_left_out_whatever_their_share(tmp_path, make_source):
+    source, labels = make_source(), tmp_path / "labels.csv"
+    songs = sorted(source.rglob("*.wav"))
+    rows = [f"{song.relative_to(source)},{'abc'[i % 3]},{i}" for i, song in enumerate(songs)]
+    labels.write_text("\n".join(["file,tags,artist", *rows]) + "\n")
+    for song in songs[:4]:
+        song.write_text("no audio at all")
+    summary = build(BuildSettings(source, tmp_path / "out.h5", (RAW,), labels=labels), StopRequest())
+    assert [clip.kind for clip in summary.left_out] == ["unreadable"] * 4 and sum(summary.clips.values()) == 6
+
+
 def test_missing_files_are_an_error_unless_allowed(tmp_path, make_source):
     source, output = make_source(), tmp_path / "out.h5"
     (source / "f" / "clip_1.wav").unlink()
