@@ -321,7 +321,7 @@ def build_with(kind: str, file: Path, rng: random.Random, corpus: Path) -> None:
 
         with suppress(BuildStopped):
             build(settings, stop, stop_there)
-        journal = folder / "made.h5.journal"
+        journal = folder / "made.h5.results"
         journal.write_bytes(damaged(journal.read_bytes(), rng))
     build(settings, StopRequest())
     dataset = Dataset(settings.output)

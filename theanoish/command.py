@@ -10,6 +10,7 @@ import io
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -154,7 +155,7 @@ def escaped(text: str) -> str:
 
 @contextmanager
 def progress(title: str = "") -> Iterator[Callable[[str, int, int], None]]:
-    """Bars with the time left, one for each thing that is counted; none if standard error is no terminal.
+    """Bars with the time left, one for each thing that is counted; a line now and then if no terminal shows them.
 
     Parameters
     ----------
@@ -164,14 +165,19 @@ def progress(title: str = "") -> Iterator[Callable[[str, int, int], None]]:
     from tqdm import tqdm  # which a script must not wait for before it can be interrupted
 
     bars: dict[str, tqdm[Any]] = {}
+    said = time.monotonic()
     with ExitStack() as opened:
 
         def update(what: str, done: int, total: int) -> None:
+            nonlocal said
             if title and not bars:
                 print(title, file=sys.stderr)
             if what not in bars:
                 bars[what] = opened.enter_context(tqdm(total=total, unit=f" {what}", disable=None, leave=False))
             bars[what].update(done - bars[what].n)
+            if bars[what].disable and time.monotonic() - said > 30:
+                said = time.monotonic()
+                print(f"{done} of {total} {what}", file=sys.stderr)
 
         yield update
 

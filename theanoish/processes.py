@@ -6,38 +6,36 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from theanoish.errors import InputError
+
+AHEAD = 4
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
-    """What `function` returns for the items, in the order in which it is ready.
-
-    What is left is dropped, and the workers are killed, if the caller stops asking.
+    """As `in_order`, a few results for each worker waiting to be taken.
 
     Raises
     ------
     InputError
         If a worker died.
     """
-    with _pool(max(1, min(workers, len(items)))) as pool:
-        try:
-            for future in as_completed([_submit(pool, function, item) for item in items]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a worker process died, perhaps for want of memory; try the same command with fewer --workers"
-            ) from error
+    try:
+        yield from in_order(function, items, workers, AHEAD * workers)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a worker process died, perhaps for want of memory; try the same command with fewer --workers"
+        ) from error
 
 
 def in_order(
@@ -78,6 +76,8 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         for worker in multiprocessing.active_children():
             if worker not in others:
                 worker.kill()  # nobody waits for its result, and it may wait for ever for a lock that a dead one held
+        queue: Any = vars(pool)["_result_queue"]
+        queue._writer.close()  # or what a killed worker has sent by half is waited for, for ever
         pool.shutdown(cancel_futures=True)
 
 

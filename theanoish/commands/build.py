@@ -23,6 +23,7 @@ from theanoish.representation import REPRESENTATIONS
 DEFAULT_SOURCE = Path("data/magnatagatune")
 DEMO_SOURCE = Path("data/demo")
 LISTED = 10
+BAR_SECONDS = 0.1 if sys.stderr and sys.stderr.isatty() else 30  # between two states of a bar, which a log keeps all
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -89,7 +90,7 @@ def build_settings(args: argparse.Namespace) -> BuildSettings:
 @contextmanager
 def shown(stop: StopRequest, stage: str, unit: str = "B") -> Iterator[Callable[[int, int], None]]:
     """A bar of what is done, as a callback that also stops the work where that was asked for."""
-    with tqdm(desc=stage, unit=unit, unit_scale=unit == "B") as bar:
+    with tqdm(desc=stage, unit=unit, unit_scale=unit == "B", mininterval=BAR_SECONDS) as bar:
 
         def progress(done: int, total: int) -> None:
             if stop.requested:
@@ -124,7 +125,7 @@ def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
 
 def build_with_bar(settings: BuildSettings, stop: StopRequest) -> Summary:
     shown = ""
-    with tqdm(unit=" clips") as bar:
+    with tqdm(unit=" clips", mininterval=BAR_SECONDS) as bar:
 
         def progress(stage: str, done: int, total: int) -> None:
             nonlocal shown

@@ -1,7 +1,8 @@
 """From audio files to the HDF5 data set.
 
-Worker processes write what they compute straight to its place in an unfinished file, so arrays cross no pipe. A journal
-beside it says which clips are in it; a build that was stopped or killed continues there. The tables come last.
+Worker processes decode, one process writes: clip after clip in the order of the plan, each behind the one before it. A
+small file beside the unfinished one has the results so far; a build that was stopped or killed continues there. The
+tables come last.
 """
 
 import json
@@ -9,22 +10,24 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from theanoish.data.annotations import TAGS_KEPT, most_frequent_tags, read_annotations
-from theanoish.data.jobs import Job, Journal, Result, do_job, opened_journal
 from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
+from theanoish.data.results import Result, Results, opened_results, read_clip
 from theanoish.data.songs import read_labels, too_small
-from theanoish.data.storage import description, first_row, make_skeleton, write_tables
+from theanoish.data.storage import Arrays, description, first_row, write_tables
 from theanoish.errors import InputError
 from theanoish.files import check_creatable, sync_to_disk
 from theanoish.interrupt import StopRequest
 from theanoish.processes import in_parallel
 from theanoish.representation import RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
+MOST_UNREADABLE = 0.01  # of MagnaTagATune's clips, which are known; of songs some may always be broken
 USUAL_SAMPLES = 465_984  # of every readable clip of MagnaTagATune
 
 
@@ -84,7 +87,7 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
     ------
     InputError
         Where the source is broken or incomplete, the output exists, cannot be written or its disk is full, or more than
-        1 % of the clips cannot be read.
+        1 % of MagnaTagATune's clips, or all songs, cannot be read.
     BuildStopped
         Where `stop` was requested.
     """
@@ -104,7 +107,8 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
         if not len(columns):
             raise InputError(f"{settings.source}: no clip has any tag")
         annotations = replace(table, tags=[table.tags[i] for i in columns], labels=table.labels[:, columns])
-    plan = make_plan(annotations, settings.representations, settings.clips, settings.allow_missing, report)
+    most = 1.0 if settings.labels else MOST_UNREADABLE
+    plan = make_plan(annotations, settings.representations, settings.clips, settings.allow_missing, most, report)
     try:
         summary = _fill(plan, settings, report)
     except OSError as error:
@@ -130,102 +134,77 @@ def check_output(settings: BuildSettings) -> None:
 
 
 def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
-    """Read what the journal does not have, write the tables, and give the file its name."""
+    """Read the clips that are not done, write the tables, and give the file its name."""
     output = Path(os.path.realpath(settings.output))  # a link stays one
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f"{output.name}.partial")
-    with opened_journal(output.with_name(f"{output.name}.journal"), unfinished, plan.fingerprint()) as journal:
-        resumed = len(journal.results)
+    with opened_results(output.with_name(f"{output.name}.results"), unfinished, plan.fingerprint()) as results:
+        resumed = len(results.done)
         try:
-            _read_clips(plan, unfinished, journal, settings.workers, report)
-            summary = _write_tables(plan, settings, unfinished, journal.results, resumed)
+            _read_clips(plan, unfinished, results, settings.workers, report)
+            tables, summary = _tables(plan, settings, results.done, resumed)
             check_output(settings)  # another build may have finished in the meantime
+            write_tables(unfinished, tables, _attributes(plan, settings), begin=results.forget)
         except (InputError, OSError):
-            if not journal.results:
-                journal.remove()
+            if not results.done:
+                results.remove()
             raise
         sync_to_disk(unfinished)
         os.replace(unfinished, output)
         sync_to_disk(output.parent)
-        journal.remove()
+        results.remove()
     return summary
 
 
-def _read_clips(plan: Plan, output: Path, journal: Journal, workers: int, report: Progress) -> None:
-    """Do what the journal has not.
-
-    A clip that is longer than its header promises goes to the spare room behind all others. If that is too small for
-    all of these, everything begins anew with the room that they need.
-    """
-    while True:
-        begins = plan.begins(journal.longer)
-        arrays = make_skeleton(output, plan.representations, int(begins[-1]))
-        new = [clip for clip in range(len(plan.rows)) if clip not in journal.results]
-        jobs = [
-            Job(clip, plan.path(clip), output, int(begins[clip]), int(begins[clip + 1] - begins[clip]), arrays)
-            for clip in new
-        ]
-        _do(jobs, plan, journal, workers, report)
-        homeless = {clip: result.samples for clip, result in sorted(journal.results.items()) if result.is_homeless}
-        stored = [result for result in journal.results.values() if result.begin >= 0]
-        spare = max([int(begins[-2]), *(result.begin + result.samples for result in stored)])
-        if spare + sum(homeless.values()) <= begins[-1]:
-            break
-        journal.begin_anew(journal.longer | homeless)
-    jobs = []
-    for clip, samples in homeless.items():
-        jobs.append(Job(clip, plan.path(clip), output, spare, samples, arrays))
-        spare += samples
-    _do(jobs, plan, journal, workers, report)
-
-
-def _do(jobs: list[Job], plan: Plan, journal: Journal, workers: int, report: Progress) -> None:
-    """Do jobs and enter their results into the journal."""
+def _read_clips(plan: Plan, output: Path, results: Results, workers: int, report: Progress) -> None:
+    """Append the clips behind those that are done."""
+    written = sum(result.samples for result in results.done if result.is_stored)
+    arrays = Arrays(output, plan.representations, written, plan.room)
+    paths = [plan.path(clip) for clip in range(len(results.done), len(plan.rows))]
+    read = partial(read_clip, representations=plan.representations)
     try:
-        for result in in_parallel(do_job, jobs, workers) if jobs else ():
-            journal.add(result)
+        for result, clip in in_parallel(read, paths, workers):
+            if result.is_stored:
+                arrays.append(result.samples, clip)
+            results.add(result)
             if result.reason:
-                _check_failures_so_far(plan, journal)
-            report("reading clips", len(journal.results), len(plan.rows))
+                _check_failures(plan, results)
+            report("reading clips", len(results.done), len(plan.rows))
     finally:
-        journal.record()
+        results.record()
 
 
-def _check_failures_so_far(plan: Plan, journal: Journal) -> None:
-    # the homeless wait for room, and are no failures
-    settled = {clip: result for clip, result in journal.results.items() if not result.is_homeless}
-    left_out = _all_left_out(plan, settled)
+def _check_failures(plan: Plan, results: Results) -> None:
     try:
-        check_failures(left_out, len(plan.rows) + len(plan.left_out) - len(left_out))
+        check_failures(plan, _all_left_out(plan, results.done))
     except InputError:
-        journal.remove()  # no other run can do better with these files
+        results.remove()  # no other run can do better with these files
         raise
 
 
-def _all_left_out(plan: Plan, results: dict[int, Result]) -> list[LeftOut]:
+def _all_left_out(plan: Plan, results: list[Result]) -> list[LeftOut]:
     """The clips that the plan leaves out, then those that reading left out, in the order of the plan."""
     left_out = list(plan.left_out)
-    for clip, result in sorted(results.items()):
+    for row, result in zip(plan.rows, results, strict=False):
         if result.reason:
-            left_out.append(plan.left(plan.rows[clip], result.reason, "unreadable"))
-        elif result.is_homeless:
-            left_out.append(plan.left(plan.rows[clip], "the file changed while it was read", "unreadable"))
-        elif result.begin < 0:
+            left_out.append(plan.left(row, result.reason, "unreadable"))
+        elif not result.is_stored:
             reason = f"{result.samples} samples, fewer than a window's {WINDOW_SAMPLES}"
             remark = f" ({result.remark})" if result.remark else ""
-            left_out.append(plan.left(plan.rows[clip], reason + remark, "too short"))
+            left_out.append(plan.left(row, reason + remark, "too short"))
     return left_out
 
 
-def _write_tables(
-    plan: Plan, settings: BuildSettings, output: Path, results: dict[int, Result], resumed: int
-) -> Summary:
+def _tables(plan: Plan, settings: BuildSettings, results: list[Result], resumed: int) -> tuple[dict[str, Any], Summary]:
     left_out, table = _all_left_out(plan, results), plan.annotations
-    kept = [results[clip] for clip in range(len(plan.rows)) if results[clip].begin >= 0]
+    kept = [result for result in results if result.is_stored]
     if not kept:
-        raise InputError(f"{settings.source}: every clip is shorter than a window, {WINDOW_SAMPLES / SAMPLE_RATE:g} s")
-    rows = plan.rows[[result.clip for result in kept]]
+        raise InputError(
+            f"{settings.source}: no clip can be read that is as long as a window, {WINDOW_SAMPLES / SAMPLE_RATE:g} s"
+        )
+    rows = plan.rows[[result.is_stored for result in results]]
     samples = np.array([result.samples for result in kept], np.int64)
+    begins = np.cumsum(samples) - samples
     tables: dict[str, Any] = {
         "tags": table.tags,
         "labels": table.labels[rows],
@@ -239,19 +218,12 @@ def _write_tables(
     for name in ("path", "reason", "kind"):
         tables[f"left_out/{name}"] = [getattr(clip, name) for clip in left_out]
     for wanted in plan.representations:
-        starts = [first_row(result.begin, wanted) for result in kept]
-        tables |= {f"{wanted.name}/start": np.array(starts, np.int64), f"{wanted.name}/count": wanted.rows_of(samples)}
-    attributes = description(plan.representations)
-    attributes["/"] |= {
-        "tags_kept": settings.clips,
-        "source": os.fsencode(settings.source.resolve().name).decode(errors="replace"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": json.dumps(versions()),
-        "settings": json.dumps(settings.as_dict()),
-    }
-    write_tables(output, tables, attributes)
+        tables |= {
+            f"{wanted.name}/start": first_row(begins, wanted),
+            f"{wanted.name}/count": wanted.rows_of(samples),
+        }
     named = [(int(table.ids[row]), table.paths[row], result) for row, result in zip(rows, kept, strict=True)]
-    return Summary(
+    return tables, Summary(
         clips=dict(Counter(table.splits[rows].tolist())),
         tags=len(table.tags),
         notes=too_small(table, rows) if settings.labels else [],
@@ -261,3 +233,15 @@ def _write_tables(
         read=len(results) - resumed,
         resumed=resumed,
     )
+
+
+def _attributes(plan: Plan, settings: BuildSettings) -> dict[str, dict[str, Any]]:
+    attributes = description(plan.representations)
+    attributes["/"] |= {
+        "tags_kept": settings.clips,
+        "source": os.fsencode(settings.source.resolve().name).decode(errors="replace"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": json.dumps(versions()),
+        "settings": json.dumps(settings.as_dict()),
+    }
+    return attributes

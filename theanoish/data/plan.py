@@ -1,11 +1,10 @@
-"""Which clips a build reads, in which order, and how much room each one gets."""
+"""Which clips a build reads, in which order, and how much room they will need."""
 
 import hashlib
 import json
 import os
 import stat
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,6 @@ from theanoish.machine import versions_in_use
 from theanoish.representation import SAMPLE_RATE, Representation
 
 KNOWN_EMPTY = {35644: "6/norine_braun-", 55753: "8/jacob_heringman-", 57881: "9/american_baroque-"}
-FAILURES_ALLOWED = 0.01
 _DECIDE_ARRAYS = {"theanoish", "numpy", "scipy", "soundfile", "libsndfile", "av"}  # what decodes and computes them
 SPARE = 120 * SAMPLE_RATE  # for clips that are longer than their headers promise, beside 1/64 of all room
 
@@ -46,28 +44,22 @@ class Plan:
     annotations: Annotations
     representations: tuple[Representation, ...]
     rows: NDArray[np.intp]  # (clips,), of the annotations
-    room: NDArray[np.int64]  # (clips,): samples that each clip will hold by its header
     left_out: list[LeftOut]
+    most_unreadable: float  # the share of clips beyond which the copy is taken to be damaged
+    samples: int = 0  # of all clips by their headers
+
+    @property
+    def room(self) -> int:
+        """Samples to make room for at first."""
+        return self.samples + self.samples // 64 + SPARE
 
     def path(self, clip: int) -> Path:
         """The audio file of a planned clip."""
         return self.annotations.folder / self.annotations.paths[self.rows[clip]]
 
-    def begins(self, longer: Mapping[int, int]) -> NDArray[np.int64]:
-        """Samples set aside for those before each clip, then for all, and then with spare room, shape (clips + 2,).
-
-        Parameters
-        ----------
-        longer : dict from int to int
-            Samples of the clips that are known to be longer than their headers say.
-        """
-        room = self.room.copy()
-        room[list(longer)] = list(longer.values())
-        return np.cumsum([0, *room, room.sum() // 64 + SPARE])
-
     def fingerprint(self) -> str:
         """Equal for two plans whose arrays are the same, byte for byte."""
-        files = [(self.annotations.paths[row], int(room)) for row, room in zip(self.rows, self.room, strict=True)]
+        files = [self.annotations.paths[row] for row in self.rows]
         changed = [(status.st_size, status.st_mtime_ns) for status in (self.path(i).stat() for i in range(len(files)))]
         names = [representation.name for representation in self.representations]
         software = {name: number for name, number in versions().items() if name in _DECIDE_ARRAYS}
@@ -84,6 +76,7 @@ def make_plan(
     representations: tuple[Representation, ...],
     clips: str,
     allow_missing: bool,
+    most_unreadable: float,
     progress: Progress,
 ) -> Plan:
     """Look for every clip, and read its header.
@@ -98,39 +91,39 @@ def make_plan(
     Raises
     ------
     InputError
-        Where clips are missing without `allow_missing`, or more than 1 % cannot be read.
+        Where clips are missing without `allow_missing`, or more than the share `most_unreadable` cannot be read.
     """
     order = np.argsort([SPLITS.index(split) for split in annotations.splits], kind="stable")
-    plan = Plan(annotations, representations, rows=order, room=np.empty(0, np.int64), left_out=[])
+    plan = Plan(annotations, representations, order, [], most_unreadable)
     _leave_out_missing(plan, allow_missing)
     if clips == "tagged":
         _leave_out_untagged(plan)
     _read_headers(plan, progress)
-    check_failures(plan.left_out, len(plan.rows))
+    check_failures(plan, plan.left_out)
     if len(plan.rows) == 0:
         raise InputError(f"{annotations.folder}: no clip is left to put into a data set")
     return plan
 
 
-def check_failures(left_out: list[LeftOut], others: int) -> None:
-    """Raise where more than one clip, and more than 1 % of those whose files are there, cannot be read.
+def check_failures(plan: Plan, left_out: list[LeftOut]) -> None:
+    """Raise where more than one clip, and more than the share that may be, cannot be read.
 
     Parameters
     ----------
-    others : int
-        Clips that are not left out, or not yet.
+    left_out : list of LeftOut
+        By the plan, and since.
 
     Raises
     ------
     InputError
     """
-    kinds = Counter(clip.kind for clip in left_out)
-    present = others + kinds["unreadable"] + kinds["known empty"] + kinds["too short"]
-    if kinds["unreadable"] > max(1, FAILURES_ALLOWED * present):
-        broken = [clip for clip in left_out if clip.kind == "unreadable"]
+    broken = [clip for clip in left_out if clip.kind == "unreadable"]
+    present = len(plan.rows) + len(plan.left_out)
+    present -= sum(clip.kind in ("missing", "untagged") for clip in plan.left_out)
+    if len(broken) > max(1, plan.most_unreadable * present):
         raise InputError(
-            f"{len(broken)} of {present} clips cannot be read, more than the 1 % that may be; the copy seems damaged. "
-            f"Replace these files, or delete them and use --allow-missing:{_listed(broken)}"
+            f"{len(broken)} of {present} clips cannot be read, more than the {plan.most_unreadable:.0%} that may be; "
+            f"the copy seems damaged. Replace these files, or delete them and use --allow-missing:{_listed(broken)}"
         )
 
 
@@ -150,7 +143,7 @@ def _leave_out_missing(plan: Plan, allowed: bool) -> None:
     missing = [plan.left(row, why, "missing") for row, why in zip(plan.rows, reasons, strict=True) if why]
     if len(missing) == len(plan.rows):
         raise InputError(
-            f"{folder}: holds none of the {len(missing)} annotated clips, such as {missing[0].path} "
+            f"{folder}: holds none of the {len(missing)} files that its tables name, such as {missing[0].path} "
             f"({missing[0].reason})"
         )
     if missing and not allowed:
@@ -176,15 +169,15 @@ def _leave_out_untagged(plan: Plan) -> None:
 
 
 def _read_headers(plan: Plan, progress: Progress) -> None:
-    rows, room = [], []
+    rows = []
     for done, row in enumerate(plan.rows, start=1):
         try:
-            room.append(expected_length(plan.annotations.folder / plan.annotations.paths[row]))
+            plan.samples += expected_length(plan.annotations.folder / plan.annotations.paths[row])
             rows.append(row)
         except AudioError as error:
             plan.left_out.append(plan.left(row, error.reason, _kind(plan, row, error.reason)))
         progress("reading headers", done, len(plan.rows))
-    plan.rows, plan.room = np.array(rows, np.intp), np.array(room, np.int64)
+    plan.rows = np.array(rows, np.intp)
 
 
 def _kind(plan: Plan, row: int, reason: str) -> str:

@@ -1,11 +1,11 @@
-"""The HDF5 file of a data set: its layout, written so that many processes can fill it and a crash can be survived.
+"""The HDF5 file of a data set: its layout, written so that a crash can be survived.
 
-A file begins as a skeleton: one contiguous array per representation, with room for every clip, at places that are known
-at once. Workers write there directly. The tables and the description are added when all arrays are filled.
+A file begins with one contiguous array per representation, at a place that is known at once: clips are written there
+one behind the other, without HDF5. The tables and the description are added when all clips are there.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,54 +25,81 @@ ABOUT = (
     "frame t begins at sample t * stride. labels[i, j] is 1 where clip i has tags[j], clips/samples its samples at "
     "16 kHz. 'left_out' lists the clips that are not in the file."
 )
+COPIED = 2**24  # bytes at a time
 STRUCTURE_BYTES = 2**17  # what HDF5 needs beside arrays and tables, at most
 
 
-def first_row(begin: int, representation: Representation) -> int:
-    """Where a clip begins in `values` if `begin` samples are set aside for those before it."""
+def first_row(begin: Any, representation: Representation) -> Any:
+    """Where a clip begins in `values` if those before it have `begin` samples, an integer or an array of them."""
     return -(-begin // representation.stride)
 
 
-def make_skeleton(path: Path, representations: Sequence[Representation], samples: int) -> dict[Representation, int]:
-    """Write a file with an empty array for each representation, and restore its structure where it exists.
-
-    Whatever the arrays of an existing file hold stays; all else is made as new. That heals a file whose writer died
-    while it added tables.
+class Arrays:
+    """The arrays of an unfinished data set, to which clips are appended.
 
     Parameters
     ----------
+    path : Path
+    representations : sequence of Representation
     samples : int
-        To make room for.
-
-    Returns
-    -------
-    dict from Representation to int
-        Where its array begins in the file, in bytes.
+        Those of all clips that the arrays hold.
+    room : int
+        Samples to make room for, where they hold none.
 
     Raises
     ------
-    InputError
+    InputError, OSError
         Where the disk is too small.
     """
+
+    def __init__(self, path: Path, representations: Sequence[Representation], samples: int, room: int) -> None:
+        self.path, self.samples = path, samples
+        if samples == 0:
+            _make_room(path, representations, room)
+        with h5py.File(path) as file:
+            values = {r: file[f"{r.name}/values"] for r in representations}
+            self._places = {r: int(array.id.get_offset()) for r, array in values.items()}
+            self._rows = {r: len(array) for r, array in values.items()}
+
+    def append(self, samples: int, clip: Sequence[tuple[Representation, NDArray[Any]]]) -> None:
+        """Write a clip's representations behind those of the clips before it."""
+        while any(first_row(self.samples + samples, r) > rows for r, rows in self._rows.items()):
+            self._double()
+        with self.path.open("r+b") as file:
+            for representation, values in clip:
+                file.seek(self._places[representation] + first_row(self.samples, representation) * values[:1].nbytes)
+                file.write(values.data)
+        self.samples += samples
+
+    def _double(self) -> None:
+        """Move to a file with twice the room: headers promised less than there is."""
+        beside = self.path.with_name(f"{self.path.name}.larger")
+        try:
+            larger = Arrays(beside, list(self._rows), 0, 2 * min(rows * r.stride for r, rows in self._rows.items()))
+            with self.path.open("rb") as source, beside.open("r+b") as target:
+                for r, place in self._places.items():
+                    source.seek(place)
+                    target.seek(larger._places[r])
+                    for _ in range(self._rows[r] * r.row_bytes // COPIED + 1):
+                        target.write(source.read(COPIED))
+            os.replace(beside, self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+        self._places, self._rows = larger._places, larger._rows
+
+
+def _make_room(path: Path, representations: Sequence[Representation], samples: int) -> None:
     rows = {representation: first_row(samples, representation) for representation in representations}
-    fresh = path.with_name(f"{path.name}.skeleton")
-    try:
-        reserve(fresh, STRUCTURE_BYTES)
-        with fresh.open("r+b") as file:  # as long as it will be, which the file system may not allow
-            file.truncate(STRUCTURE_BYTES + sum(rows[r] * r.row_bytes for r in rows))
-        with h5py.File(fresh, "w") as file:
-            places = {r: _empty_array(file.create_group(r.name), r, count) for r, count in rows.items()}
-        if path.exists():
-            _copy_structure(fresh, path, sorted((places[r], rows[r] * r.row_bytes) for r in rows))
-        else:
-            os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    reserve(path, STRUCTURE_BYTES)
+    with path.open("r+b") as file:  # as long as it will be, which the file system may not allow
+        file.truncate(STRUCTURE_BYTES + sum(rows[r] * r.row_bytes for r in rows))
+    with h5py.File(path, "w") as file:
+        for representation, count in rows.items():
+            _make_array(file.create_group(representation.name), representation, count)
     status = path.stat()
-    needed = status.st_size - status.st_blocks * 512  # the file is sparse until it is filled
-    require_space(path, needed, "data set")
+    require_space(path, status.st_size - status.st_blocks * 512, "data set")  # the file is sparse until it is filled
     sync_to_disk(path)
-    return places
 
 
 def reserve(path: Path, size: int) -> None:
@@ -95,33 +122,28 @@ def reserve(path: Path, size: int) -> None:
             raise
 
 
-def _empty_array(group: h5py.Group, representation: Representation, rows: int) -> int:
-    """Create `values` without writing it: the file stays sparse until the workers fill it."""
+def _make_array(group: h5py.Group, representation: Representation, rows: int) -> None:
+    """Create `values` without writing it."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     space = h5py.h5s.create_simple((rows, *representation.row_shape))
-    kind = h5py.h5t.py_create(representation.dtype)
-    return int(h5py.h5d.create(group.id, b"values", kind, space, properties).get_offset())
-
-
-def _copy_structure(fresh: Path, path: Path, arrays: Sequence[tuple[int, int]]) -> None:
-    size = fresh.stat().st_size
-    begins = [0, *(place + length for place, length in arrays)]
-    ends = [*(place for place, _ in arrays), size]
-    with fresh.open("rb") as source, path.open("r+b") as target:
-        for begin, end in zip(begins, ends, strict=True):
-            source.seek(begin)
-            target.seek(begin)
-            target.write(source.read(end - begin))
-        target.truncate(size)
+    h5py.h5d.create(group.id, b"values", h5py.h5t.py_create(representation.dtype), space, properties)
 
 
 def write_tables(
-    path: Path, tables: Mapping[str, NDArray[Any] | list[str]], attributes: Mapping[str, Mapping[str, Any]]
+    path: Path,
+    tables: Mapping[str, NDArray[Any] | list[str]],
+    attributes: Mapping[str, Mapping[str, Any]],
+    begin: Callable[[], None],
 ) -> None:
     """Add to a file tables by name, and attributes by group; lists are text and become variable-length UTF-8.
+
+    Parameters
+    ----------
+    begin : callable
+        Called once there is room for them, before the file changes: whoever dies after that leaves it damaged.
 
     Raises
     ------
@@ -129,6 +151,7 @@ def write_tables(
         Where the disk is full; the file is as it was.
     """
     reserve(path, STRUCTURE_BYTES + sum(map(_table_bytes, tables.values())))
+    begin()
     with h5py.File(path, "r+") as file:
         for name, values in tables.items():
             if isinstance(values, list):
