@@ -89,6 +89,8 @@ def description(run: "Run") -> str:
     clips = {split: int((dataset.splits == split).sum()) for split in SPLITS}
     parameters = sum(variable.get_value().size for variable in run.network.parameters.values())
     shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in run.network.shapes.items())
+    slow = f" ({settings.strided_rate:g} of it for the strided filters)" if settings.strided_rate != 1 else ""
+    average = f"mean of the last {settings.average:g} of updates" if settings.average else "parameters as they are"
     lines = {
         "network": f"{settings.name}, {parameters:,} parameters",
         "layers": shapes,
@@ -96,7 +98,8 @@ def description(run: "Run") -> str:
         "data": f"{dataset.path}: {', '.join(f'{clips[split]:,} {split}' for split in SPLITS)} clips",
         "tags": f"{len(dataset.tags)}: {', '.join(dataset.tags[:5])}{', ...' if len(dataset.tags) > 5 else ''}",
         "training": f"updates {done:,} to {settings.updates:,} of {settings.minibatch} windows, validation "
-        f"every {settings.validation_interval:,}; learning rate {settings.learning_rate}, momentum {settings.momentum}",
+        f"every {settings.validation_interval:,}; learning rate {settings.learning_rate}{slow}, momentum "
+        f"{settings.momentum}, {average}",
         "run": str(run.folder),
         "backend": f"{run.backend} on {device_name(run.backend)}",
     }
