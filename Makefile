@@ -1,11 +1,15 @@
-# Everything in a virtual environment of its own: make demo, make test. Another Python: make test PYTHON=python3.12
+# Everything in a virtual environment of its own: make install, make demo, make test. Another Python: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 UPDATES ?= 12000
 TESTS ?= tests
 
-.PHONY: demo test check
+.PHONY: install demo test check
+
+install:
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --no-compile --editable .
 
 demo: data/demo.h5
 	for frontend in mel raw; do \
