@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from small_song import write_song
 from theanoish.commands.tag import main, names_within
 from theanoish.errors import InputError
 from theanoish.tagging.songs import find_songs
+from theanoish.tagging.unfinished import Unfinished
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,6 +80,50 @@ def test_a_folder_with_everything(songs, mel_checkpoint):
     assert {path.name for path in (folder / "pictures").iterdir()} == {"a.png", "A 2.png", "short.png"}
     assert {path.name for path in (folder / "pages").iterdir()} == {"a.html", "A 2.html", "short.html", "index.html"}
     assert 'href="A%202.html"' in (folder / "pages" / "index.html").read_text()
+
+
+def test_interrupted_work_goes_on_behind_what_is_done(songs, mel_checkpoint, monkeypatch, capsys):
+    """The second song's page is written, but not its line; of what follows only the start of a line was."""
+    folder = songs.parent
+    monkeypatch.chdir(folder)
+    for name in ("broken.ogg", "unknown.m4a"):
+        (songs / name).unlink()
+    command = ["songs", "--checkpoint", str(mel_checkpoint), "--csv", "t.csv", "--json", "t.json", "--html", "pages"]
+    assert main(command) == 0
+    expected = [Path(name).read_bytes() for name in ("t.csv", "t.json", "pages/index.html", "pages/A 2.html")]
+    assert not Path("t.csv.unfinished").exists()
+
+    def interrupted(self, song, pages, add=Unfinished.add):
+        if song.path.name == "short.wav":
+            raise KeyboardInterrupt
+        add(self, song, pages)
+
+    def outcome(*more):
+        for path in ("t.csv", "t.json"):
+            Path(path).unlink(missing_ok=True)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Unfinished, "add", interrupted)
+            main([*command, *more])
+        assert not Path("t.csv").exists()
+        return [line.split(" (")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("songs")]
+
+    capsys.readouterr()
+    assert outcome() == ["songs/a.mp3", "songs/more/A.flac", "songs/more/short.wav"]
+    assert outcome() == ["songs/more/short.wav"]
+    assert outcome("--again") == ["songs/a.mp3", "songs/more/A.flac", "songs/more/short.wav"]
+    assert outcome("--hop", "1") == ["songs/a.mp3", "songs/more/A.flac", "songs/more/short.wav"]
+    assert len(outcome()) == 3
+    (folder / "pages" / "a.html").unlink()
+    os.utime(songs / "more" / "A.flac", (1, 1))
+    assert len(outcome()) == 3
+    with Path("t.csv.unfinished").open("ab") as file:
+        file.write(b'{"file": "songs/more/short.wav", "sta')
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("songs/more/short.wav")
+    assert "2 of 3 songs are tagged already; --again begins anew" in printed.err
+    assert [Path(name).read_bytes() for name in ("t.csv", "t.json", "pages/index.html", "pages/A 2.html")] == expected
+    assert not Path("t.csv.unfinished").exists()
 
 
 def test_names_of_pages_are_short_enough_and_hidden_folders_are_left_out(songs):

@@ -5,22 +5,27 @@ import os
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tqdm import tqdm
 
 from theanoish.command import checkpoint_path, escaped, positive, user_path
 from theanoish.data.folder import SUFFIXES
 from theanoish.errors import InputError
-from theanoish.files import check_outputs
+from theanoish.files import check_outputs, lock
 from theanoish.machine import usable_cores
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, check_hop, find_songs, name_of
-from theanoish.tagging.tables import as_text, csv_file, json_file
+from theanoish.tagging.tables import as_text, write_songs_csv, write_songs_json
 from theanoish.tagging.taggram import Taggram
+from theanoish.tagging.unfinished import Unfinished
 
-Add = Callable[[Taggram | Failure], None]
+if TYPE_CHECKING:
+    from theanoish.tagging.tagger import Tagger
+
 _LONGEST_STEM = 200  # bytes, of 255 that a name may have
 
 
@@ -47,7 +52,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
     add("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
     add("--app", type=user_path, metavar="FILE", help="write a page that tags songs itself, in any browser")
-    parser.epilog = "With several songs, or a folder of them, --picture and --html name folders."
+    add("--again", action="store_true", help="begin anew, not behind what an interrupted command has tagged")
+    parser.epilog = """With several songs, or a folder of them, --picture and --html name folders. If that is
+    interrupted, the same command goes on: what is done is kept beside the first file to write, as FILE.unfinished."""
     args = parser.parse_args(arguments)
     if not args.songs and not args.app:
         parser.error("name a song, a folder of them, or --app")
@@ -100,31 +107,38 @@ def _shortened(stem: str) -> str:
     return name
 
 
-def picture_files(path: Path, names: dict[Path, str], about: str) -> Add:
-    from theanoish.tagging.picture import draw_picture
+def pages_of(args: argparse.Namespace, song: Path, names: dict[Path, str]) -> list[Path]:
+    """The page and the picture of a song, as far as they are asked for."""
+    kinds = [(args.html, ".html"), (args.picture, ".png")]
+    return [path / (names[song] + ending) if names else path for path, ending in kinds if path]
 
-    def add(song: Taggram | Failure) -> None:
-        if isinstance(song, Taggram):
-            draw_picture(path / f"{names[song.path]}.png" if names else path, song, about)
 
-    return add
+def write_pages(pages: list[Path], song: Taggram, args: argparse.Namespace, network: str) -> None:
+    if args.html:
+        from theanoish.tagging.page import write_page
+
+        write_page(pages[0], song, network)
+    if args.picture:
+        from theanoish.tagging.picture import draw_picture
+
+        draw_picture(pages[-1], song, network)
 
 
 @contextmanager
-def html_files(path: Path, names: dict[Path, str], network: str) -> Iterator[Add]:
-    from theanoish.tagging.page import index_row, write_index, write_page
-
-    rows: list[str] = []
-
-    def add(song: Taggram | Failure) -> None:
-        if isinstance(song, Taggram):
-            page = path / f"{names[song.path]}.html" if names else path
-            write_page(page, song, network)
-            rows.append(index_row(page, song))
-
-    yield add
-    if names:
-        write_index(path / "index.html", rows, network)
+def kept_beside(args: argparse.Namespace, several: bool) -> Iterator[BinaryIO]:
+    """The file that keeps what is done: beside the first output if that is a file, in it if it is a folder."""
+    outputs = [path for path in (args.csv, args.json, args.html, args.picture) if path]
+    place = next((path for path in outputs if path.is_file() or path.is_dir() or not path.exists()), None)
+    if not several or place is None:
+        with TemporaryFile() as file:
+            yield cast(BinaryIO, file)
+        return
+    path = place / "songs.unfinished" if place.is_dir() else Path(f"{os.path.realpath(place)}.unfinished")
+    with lock(path, f"{place}: another process tags songs into it at the moment") as file:
+        if args.again:
+            file.truncate(0)
+        yield file
+        path.unlink()
 
 
 def write_app(args: argparse.Namespace) -> None:
@@ -147,30 +161,48 @@ def main(arguments: list[str] | None = None) -> int:
         print("passed over:", ", ".join(f"{count} {kind}" for kind, count in others.most_common()), file=sys.stderr)
     several = len(songs) > 1 or any(path.is_dir() for path in args.songs)
     prepare_outputs(args, songs, several)
-    from theanoish.tagging.tagger import load_tagger, tag_songs  # slow, and every worker imports what stands at the top
+    from theanoish.tagging.tagger import load_tagger  # slow, and every worker imports what stands at the top
 
     tagger = load_tagger(args.checkpoint, args.all_tags)
-    names = names_within(songs) if several else {}
-    failures = []
-    with ExitStack() as stack, tqdm(total=len(songs), unit=" songs", disable=None if len(songs) > 1 else True) as bar:
-        adds: list[Add] = []
-        if args.json:
-            adds.append(stack.enter_context(json_file(args.json, tagger.name)))
-        if args.csv:
-            adds.append(stack.enter_context(csv_file(args.csv, tagger.tags)))
-        if args.picture:
-            adds.append(picture_files(args.picture, names, tagger.name))
-        if args.html:
-            adds.append(stack.enter_context(html_files(args.html, names, tagger.name)))
-        for song in tag_songs(tagger, songs, args.hop, workers=len(usable_cores())):
+    with kept_beside(args, several) as file:
+        failures = tag_all(args, tagger, songs, names_within(songs) if several else {}, file)
+    if failures:
+        raise InputError(f"{len(failures)} of {len(songs)} songs could not be read; see above")
+    return 0
+
+
+def tag_all(
+    args: argparse.Namespace, tagger: "Tagger", songs: list[Path], names: dict[Path, str], file: BinaryIO
+) -> list[Failure]:
+    """Tag the songs that `file` does not keep, write everything, and return which cannot be read."""
+    from theanoish.tagging.tagger import tag_songs
+
+    kept = Unfinished(file, {"network": tagger.digest, "hop": args.hop, "tags": tagger.tags})
+    todo = [song for song in songs if not kept.holds(song, pages_of(args, song, names))]
+    done = len(songs) - len(todo)
+    if done:
+        print(f"{done} of {len(songs)} songs are tagged already; --again begins anew", file=sys.stderr)
+    failures: list[Failure] = []
+    with tqdm(total=len(songs), initial=done, unit=" songs", disable=None if len(songs) > 1 else True) as bar:
+        for song in tag_songs(tagger, todo, args.hop, workers=len(usable_cores())):
             if isinstance(song, Failure):
                 failures.append(song)
                 bar.write(escaped(f"{name_of(song.path)}: cannot be read: {song.reason}"), file=sys.stderr)
             else:
                 bar.write(as_text(song, args.top))
-            for add in adds:
-                add(song)
+                pages = pages_of(args, song.path, names)
+                write_pages(pages, song, args, tagger.name)
+                kept.add(song, pages)
             bar.update()
-    if failures:
-        raise InputError(f"{len(failures)} of {len(songs)} songs could not be read; see above")
-    return 0
+    unread = {failure.path for failure in failures}
+    tagged = [song for song in songs if song not in unread]
+    if args.json:
+        write_songs_json(args.json, tagger.name, kept.songs(tagged), failures)
+    if args.csv:
+        write_songs_csv(args.csv, tagger.tags, kept.songs(tagged))
+    if args.html and names:
+        from theanoish.tagging.page import index_row, write_index
+
+        rows = [index_row(pages_of(args, song.path, names)[0], song) for song in kept.songs(tagged)]
+        write_index(args.html / "index.html", rows, tagger.name)
+    return failures

@@ -2,8 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,39 +62,23 @@ def as_dict(taggram: Taggram) -> dict[str, Any]:
     return {**song, "tags": tags, "windows": windows}
 
 
-@contextmanager
-def json_file(path: Path, network: str) -> Iterator[Callable[[Taggram | Failure], None]]:
-    """A JSON file ``{"network": ..., "songs": [...], "failed": [...]}`` and the function that adds a song to it."""
-    failed: list[dict[str, str]] = []
-    separator = "\n"
+def write_songs_json(path: Path, network: str, songs: Iterable[Taggram], failures: Iterable[Failure]) -> None:
+    """Write a JSON file ``{"network": ..., "songs": [...], "failed": [...]}``, a song to a line."""
+    failed = [{"file": str(failure.path), "reason": failure.reason} for failure in failures]
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f'{{"network": {json.dumps(network)}, "songs": [')
-
-        def add(song: Taggram | Failure) -> None:
-            nonlocal separator
-            if isinstance(song, Failure):
-                failed.append({"file": str(song.path), "reason": song.reason})
-                return
-            file.write(separator + json.dumps(as_dict(song), ensure_ascii=False))
-            separator = ",\n"
-
-        yield add
+        for number, song in enumerate(songs):
+            file.write((",\n" if number else "\n") + json.dumps(as_dict(song), ensure_ascii=False))
         file.write(f'\n], "failed": {json.dumps(failed, ensure_ascii=False)}}}\n')
 
 
-@contextmanager
-def csv_file(path: Path, tags: list[str]) -> Iterator[Callable[[Taggram | Failure], None]]:
-    """A CSV file with a row per song and a column of mean probabilities per tag, and the function that adds a song."""
+def write_songs_csv(path: Path, tags: list[str], songs: Iterable[Taggram]) -> None:
+    """Write a CSV file with a row per song and a column of mean probabilities per tag."""
     with (
         written_whole(path) as beside,
         beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "seconds", *tags])
-
-        def add(song: Taggram | Failure) -> None:
-            if isinstance(song, Taggram):
-                means = (f"{mean:.5f}" for mean in song.means)
-                writer.writerow([song.path, f"{song.seconds:.3f}", *means])
-
-        yield add
+        for song in songs:
+            writer.writerow([song.path, f"{song.seconds:.3f}", *(f"{mean:.5f}" for mean in song.means)])

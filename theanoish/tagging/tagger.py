@@ -1,5 +1,6 @@
 """A trained network that tags songs."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -145,6 +146,14 @@ class Tagger:
         probabilities = self._of_windows(self._predictor.predict_windows, song, begins)[:, self._columns]
         seconds = song.samples / SAMPLE_RATE
         return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
+
+    @property
+    def digest(self) -> str:
+        """Of settings and parameters: what tells two networks of one name apart."""
+        digest = hashlib.sha256(repr(self._network.settings).encode())
+        for value in self._network.values().values():
+            digest.update(value.tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def _predictor(self) -> Predictor:
