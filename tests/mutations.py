@@ -322,7 +322,8 @@ def build_with(kind: str, file: Path, rng: random.Random, corpus: Path) -> None:
         with suppress(BuildStopped):
             build(settings, stop, stop_there)
         journal = folder / "made.h5.results"
-        journal.write_bytes(damaged(journal.read_bytes(), rng))
+        whole = journal.read_bytes()
+        journal.write_bytes(whole[: rng.randrange(len(whole) + 1)])  # as a death leaves it; other damage goes unnoticed
     build(settings, StopRequest())
     dataset = Dataset(settings.output)
     for split in set(dataset.splits):
