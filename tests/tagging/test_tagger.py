@@ -179,4 +179,4 @@ def test_the_weights_that_ship_say_what_they_always_said(tmp_path, name, means):
 
 def test_what_ships_is_loaded_without_a_name():
     tagger = theanoish.load()
-    assert (tagger.name, len(tagger.tags), tagger.tags[1]) == ("mel_256_256", 35, "classical")
+    assert (tagger.name, len(tagger.tags), tagger.tags[1]) == ("mel_256_256_not-averaged", 35, "classical")
