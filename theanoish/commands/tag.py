@@ -206,5 +206,5 @@ def tag_all(
         from theanoish.tagging.page import index_row, write_index
 
         rows = [index_row(pages_of(args, song.path, names)[0], song) for song in kept.songs(tagged)]
-        write_index(args.html / "index.html", rows, tagger.name)
+        write_index(args.html / "index.html", rows, tagger.name, tagger.worth.sentences)
     return failures

@@ -101,9 +101,9 @@ def index_row(page: Path, song: Taggram) -> str:
     return f"<tr><td>{link}</td><td>{clock(song.seconds)}</td><td>{_summary(song)}</td></tr>"
 
 
-def write_index(path: Path, rows: list[str], network: str) -> None:
-    """Write the list of songs."""
-    about = escape(f"{len(rows)} songs, tagged by {network}")
+def write_index(path: Path, rows: list[str], network: str, worth: Iterable[str] = ()) -> None:
+    """Write the list of songs; sentences about the tags' `worth` stand at its head."""
+    about = escape(" ".join([f"{len(rows)} songs, tagged by {network}.", *worth]))
     _write(path, "index.html", {"title": "Songs", "about": about, "rows": "\n".join(rows)})
 
 
