@@ -39,7 +39,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="checkpoint.pkl of a run (default: theanoish's own weights)",
     )
     add("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
-    add("--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust")
+    add("--all-tags", action="store_true", help="also tags too rare to trust, or no better than chance in the test")
     add(
         "--hop",
         type=float,
@@ -113,15 +113,15 @@ def pages_of(args: argparse.Namespace, song: Path, names: dict[Path, str]) -> li
     return [path / (names[song] + ending) if names else path for path, ending in kinds if path]
 
 
-def write_pages(pages: list[Path], song: Taggram, args: argparse.Namespace, network: str) -> None:
+def write_pages(pages: list[Path], song: Taggram, args: argparse.Namespace, tagger: "Tagger") -> None:
     if args.html:
         from theanoish.tagging.page import write_page
 
-        write_page(pages[0], song, network)
+        write_page(pages[0], song, tagger.name, tagger.worth.sentences)
     if args.picture:
         from theanoish.tagging.picture import draw_picture
 
-        draw_picture(pages[-1], song, network)
+        draw_picture(pages[-1], song, tagger.name)
 
 
 @contextmanager
@@ -166,6 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
     tagger = load_tagger(args.checkpoint, args.all_tags)
     with kept_beside(args, several) as file:
         failures = tag_all(args, tagger, songs, names_within(songs) if several else {}, file)
+    if tagger.worth.sentences:
+        print(*tagger.worth.sentences, "In parentheses: each tag's AUC there.", sep="\n")
     if failures:
         raise InputError(f"{len(failures)} of {len(songs)} songs could not be read; see above")
     return 0
@@ -189,20 +191,20 @@ def tag_all(
                 failures.append(song)
                 bar.write(escaped(f"{name_of(song.path)}: cannot be read: {song.reason}"), file=sys.stderr)
             else:
-                bar.write(as_text(song, args.top))
+                bar.write(as_text(song, args.top, tagger.worth.aucs))
                 pages = pages_of(args, song.path, names)
-                write_pages(pages, song, args, tagger.name)
+                write_pages(pages, song, args, tagger)
                 kept.add(song, pages)
             bar.update()
     unread = {failure.path for failure in failures}
     tagged = [song for song in songs if song not in unread]
     if args.json:
-        write_songs_json(args.json, tagger.name, kept.songs(tagged), failures)
+        write_songs_json(args.json, tagger.name, tagger.worth, kept.songs(tagged), failures)
     if args.csv:
         write_songs_csv(args.csv, tagger.tags, kept.songs(tagged))
     if args.html and names:
         from theanoish.tagging.page import index_row, write_index
 
         rows = [index_row(pages_of(args, song.path, names)[0], song) for song in kept.songs(tagged)]
-        write_index(args.html / "index.html", rows, tagger.name)
+        write_index(args.html / "index.html", rows, tagger.name, tagger.worth.sentences)
     return failures

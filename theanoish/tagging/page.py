@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from html import escape
 from importlib import resources
@@ -41,7 +42,7 @@ NAMED = 3  # tags in a song's summary
 _FOLDER = resources.files("theanoish.tagging") / "templates"
 
 
-def write_page(path: Path, taggram: Taggram, network: str) -> None:
+def write_page(path: Path, taggram: Taggram, network: str, worth: Iterable[str] = ()) -> None:
     """Write the page of a song.
 
     Parameters
@@ -51,6 +52,8 @@ def write_page(path: Path, taggram: Taggram, network: str) -> None:
         Its file is embedded, as it is if browsers play such files.
     network : str
         Who says so, for the foot of the page.
+    worth : iterable of str
+        Sentences about its tags, for the foot too.
     """
     kind, sound = _sound_of(taggram)
     data = {
@@ -62,7 +65,7 @@ def write_page(path: Path, taggram: Taggram, network: str) -> None:
         "values": taggram.probabilities.T[taggram.order].astype(float).round(3).tolist(),
         "type": kind,
     }
-    foot = [f"Mean probabilities over windows of 3 s by {network}."]
+    foot = [f"Mean probabilities over windows of 3 s by {network}.", *worth]
     write_player(path, taggram.name, "", foot, data, sound=base64.b64encode(sound).decode())
 
 
@@ -107,9 +110,9 @@ def index_row(page: Path, song: Taggram) -> str:
     return f"<tr><td>{link}</td><td>{clock(song.seconds)}</td><td>{_summary(song)}</td></tr>"
 
 
-def write_index(path: Path, rows: list[str], network: str) -> None:
-    """Write the list of songs."""
-    about = escape(f"{len(rows)} songs, tagged by {network}")
+def write_index(path: Path, rows: list[str], network: str, worth: Iterable[str] = ()) -> None:
+    """Write the list of songs; sentences about the tags' `worth` stand at its head."""
+    about = escape(" ".join([f"{len(rows)} songs, tagged by {network}.", *worth]))
     _write(path, "index.html", {"title": "Songs", "about": about, "rows": "\n".join(rows)})
 
 

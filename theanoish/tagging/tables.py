@@ -9,20 +9,23 @@ from typing import Any
 from theanoish.files import written_whole
 from theanoish.tagging.songs import Failure, name_of
 from theanoish.tagging.taggram import Taggram, clock
+from theanoish.tagging.worth import Worth
 
 LISTED = 3  # parts of a song in the text
 
 
-def as_text(taggram: Taggram, top: int) -> str:
-    """The likeliest tags of a song for people, each with its mean probability and where it is strong."""
+def as_text(taggram: Taggram, top: int, aucs: dict[str, float] | None = None) -> str:
+    """The likeliest tags of a song for people, each with its mean probability, test AUC and where it is strong."""
     padded = "shorter than a window of 3 s: followed by silence" if taggram.padded else ""
     about = ", ".join(filter(None, [clock(taggram.seconds), padded, taggram.remark]))
     lines = [f"{name_of(taggram.path)} ({about})"]
     columns = taggram.order[:top]
-    width = max(len(taggram.tags[column]) for column in columns)
-    for column in columns:
+    names = [taggram.tags[column] for column in columns]
+    names = [f"{name} ({aucs[name]:.2f})" if aucs and name in aucs else name for name in names]
+    width = max(map(len, names))
+    for column, name in zip(columns, names, strict=True):
         parts = parts_as_text(taggram.strong(column), taggram.seconds)
-        lines.append(f"  {taggram.means[column]:.2f}  {taggram.tags[column]:<{width}}  {parts}")
+        lines.append(f"  {taggram.means[column]:.2f}  {name:<{width}}  {parts}")
     return "\n".join(lines)
 
 
@@ -62,11 +65,14 @@ def as_dict(taggram: Taggram) -> dict[str, Any]:
     return {**song, "tags": tags, "windows": windows}
 
 
-def write_songs_json(path: Path, network: str, songs: Iterable[Taggram], failures: Iterable[Failure]) -> None:
-    """Write a JSON file ``{"network": ..., "songs": [...], "failed": [...]}``, a song to a line."""
+def write_songs_json(
+    path: Path, network: str, worth: Worth, songs: Iterable[Taggram], failures: Iterable[Failure]
+) -> None:
+    """Write a JSON file ``{"network": ..., "worth": ..., "songs": [...], "failed": [...]}``, a song to a line."""
+    about = {"about": " ".join(worth.sentences), "test_auc": worth.aucs}
     failed = [{"file": str(failure.path), "reason": failure.reason} for failure in failures]
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(f'{{"network": {json.dumps(network)}, "songs": [')
+        file.write(f'{{"network": {json.dumps(network)}, "worth": {json.dumps(about)}, "songs": [')
         for number, song in enumerate(songs):
             file.write((",\n" if number else "\n") + json.dumps(as_dict(song), ensure_ascii=False))
         file.write(f'\n], "failed": {json.dumps(failed, ensure_ascii=False)}}}\n')

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError, MissingFileError
-from theanoish.files import read_json
 from theanoish.machine import DEFAULT_BACKEND, usable_cores
 from theanoish.model.compile import compile_function
 from theanoish.model.network import Network
@@ -18,6 +17,7 @@ from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.memory import song_of
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
+from theanoish.tagging.worth import Worth, read_worth
 from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import Predictor
 
@@ -25,6 +25,7 @@ MODELS = Path(__file__).resolve().parents[1] / "models"
 DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
 OWN = {"mel": "mel_256_256.pkl", "raw": "raw_256_256.pkl"}
 LAYERS = ("hidden", "pool2", "pool1", "front end")
+_UNKNOWN = Worth()
 Sound = str | Path | NDArray[Any]
 
 
@@ -41,21 +42,27 @@ class Tagger:
         Of the network's outputs.
     left_out : set of str
         Tags that are never named.
+    worth : Worth
 
     Attributes
     ----------
     tags : list of str
         Without those left out.
+    worth : Worth
+        What its card or the scores of its run say of them.
     name : str
         Of the network, such as mel_256_256.
     representation : Representation
         What it takes.
     """
 
-    def __init__(self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset(), worth: Worth = _UNKNOWN
+    ) -> None:
         self._network = network
         self._columns = [column for column, tag in enumerate(tags) if tag not in left_out]
         self.tags = [tags[column] for column in self._columns]
+        self.worth = worth
         self.name = network.settings.name
         self._compiled: dict[str, Any] = {}  # by layer, once it is asked for
         self.representation = network.settings.representation
@@ -199,7 +206,8 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
     path : Path, optional
         Of a checkpoint or of the run folder that holds it; "mel" and "raw" are this project's own.
     all_tags : bool
-        Also the tags that the model's card, the JSON file beside the checkpoint, calls too rare to trust.
+        Also the tags that the model's card, the JSON file beside the checkpoint, calls too rare to trust, and those
+        whose test AUC, there or in the run's test.json, may be chance. If that is so of all others, none is left out.
 
     Raises
     ------
@@ -217,19 +225,10 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
     if not path.exists():
         raise MissingFileError(f"{path}: no such file; name a checkpoint or the run folder that holds it")
     saved, network = load_network(path)
-    left_out = frozenset() if all_tags else _rare_tags(path.with_suffix(".json"))
+    worth = read_worth(path, saved["update"])
+    left_out = frozenset() if all_tags else worth.rare
     if left_out >= set(saved["tags"]):
         raise InputError(f"{path.with_suffix('.json')}: calls every tag too rare; take them all with --all-tags")
-    return Tagger(network, saved["tags"], left_out)
-
-
-def _rare_tags(card: Path) -> frozenset[str]:
-    if not card.is_file():
-        return frozenset()
-    try:
-        values = read_json(card)
-        if "mean_auc" in values:  # scores that evaluate.py wrote there
-            return frozenset()
-        return frozenset(map(str, values["rare_tags"]))
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{card}: no card of a model with a list 'rare_tags' ({error!r}); mend or move it") from error
+    if not all_tags and not left_out | worth.chance >= set(saved["tags"]):
+        left_out |= worth.chance
+    return Tagger(network, saved["tags"], left_out, worth)
