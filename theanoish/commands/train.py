@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 from theanoish.command import checkpoint_path, user_path
 from theanoish.data.dataset import SPLITS, Dataset
-from theanoish.errors import InputError
+from theanoish.errors import InputError, naming
 from theanoish.files import locked
 from theanoish.interrupt import StopRequest
 from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND, device_name
 from theanoish.settings import METADATA, TYPES, Settings
+from theanoish.training import checkpoint
 from theanoish.training.metrics import chance_error
 from theanoish.training.run import Progress, Run, check_resumable, resume_run, start_run
 
@@ -51,6 +52,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="RUN",
         help="continue the run in this folder; takes only --updates and --data beside",
     )
+    add(
+        "--continue",
+        action="store_true",
+        help="with --run: continue the run if there is one in that folder, otherwise start it",
+    )
     return parser.parse_args(arguments)
 
 
@@ -59,19 +65,39 @@ def opened_run(args: argparse.Namespace) -> Iterator[Run]:
     """The run that is asked for, new or resumed, locked against other processes."""
     given = {name: getattr(args, name) for name in TYPES if getattr(args, name) is not None}
     if args.resume:
-        others = sorted({*given, *(n for n in ("run", "backend", "initial") if getattr(args, n))} - {"updates"})
+        options = (name for name in ("run", "backend", "initial", "continue") if getattr(args, name))
+        others = sorted({*given, *options} - {"updates"})
         if others:
             raise InputError(f"--resume takes the settings of the run; leave out --{others[0].replace('_', '-')}")
         check_resumable(args.resume)
         with locked(args.resume):
             yield resume_run(args.resume, args.data, args.updates)
         return
+    if getattr(args, "continue") and not args.run:
+        raise InputError("--continue names its run by --run; to continue one that there is take --resume")
     settings = Settings(**given)
     dataset = Dataset(args.data or DEFAULT_DATA)
     folder = args.run or Path("runs") / f"{dataset.path.stem}_{settings.name}_seed{settings.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        if getattr(args, "continue") and (folder / "state.pkl").exists():
+            yield continued(folder, settings, args.data)
+            return
         yield start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND, args.initial)
+
+
+def continued(folder: Path, settings: Settings, data: Path | None) -> Run:
+    """The run in a folder, if it is the one that is asked for but for the number of updates; its backend stays."""
+    file = folder / "state.pkl"
+    state = checkpoint.load(file, checkpoint.STATE)
+    with naming(file):
+        before = Settings.from_dict(state["settings"]).as_dict()
+    for name, value in settings.as_dict().items():
+        if name != "updates" and before[name] != value:
+            raise InputError(
+                f"{folder}: its run has {name} {before[name]}, not {value}; choose another --run folder, or remove it"
+            )
+    return resume_run(folder, data, settings.updates)
 
 
 def description(run: Run) -> str:

@@ -52,10 +52,7 @@ class Job:
     def commands(self) -> list[list[str]]:
         """The scripts that train and test it, from where earlier ones have left it, with their arguments."""
         folder, data = str(self.folder), ["--data", str(self.data)]
-        if (self.folder / "settings.json").exists():
-            train = ["--resume", folder, *data]
-        else:
-            train = [*_options(self.settings), *data, "--run", folder, "--backend", self.backend]
+        train = [*_options(self.settings), *data, "--run", folder, "--backend", self.backend, "--continue"]
         files = ["--json", f"{folder}/test.json", "--predictions", f"{folder}/test.npz"]
         test = [f"{folder}/checkpoint.pkl", *data, *files, "--backend", self.backend]
         return [["train.py", *train], ["evaluate.py", *test]]
