@@ -245,3 +245,54 @@ def test_paths_of_users(monkeypatch, tmp_path, start):
         parser.parse_args(["~no_such_user/runs"])
     """)
     assert ended(process)[0] == 2
+
+
+def test_a_session_is_as_before_once_its_script_has_ended():
+    code = (
+        "import os, signal, sys\n"
+        "def state(): return [signal.getsignal(n) for n in (2, 15)], os.environ.get('MPLBACKEND'), sys.excepthook, "
+        "sys.stdout\n"
+        "before = state()\n"
+        "from theanoish.command import begin_script, run_script\n"
+        "begin_script()\n"
+        "assert state() != before and run_script(lambda: 0) == 0\n"
+        "print(state() == before)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def started(cache, **environment):
+    """Where JAX would keep what it compiles, in a script whose user's caches lie in `cache`; empty for nowhere."""
+    code = "import os; from theanoish.command import begin_script as b; b(); print(os.environ.get(VARIABLE, ''))"
+    code = code.replace("VARIABLE", "'JAX_COMPILATION_CACHE_DIR'")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    places = {"XDG_CACHE_HOME": str(cache), "HOME": str(cache), "LOCALAPPDATA": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | places | environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+def test_compiled_networks_are_kept_in_the_users_cache(tmp_path):
+    folder = Path(started(tmp_path))
+    assert folder.is_dir()
+    assert tmp_path in folder.parents
+    assert folder.parent.parts[-2:] == ("theanoish", "jax")
+    assert started(tmp_path, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert started(tmp_path / "file") == ""
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "tag"])
+def test_help_waits_for_no_backend(script):
+    code = f"import sys; sys.argv[1:] = ['--help']; from theanoish.commands.{script} import main as m; m()"
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert not {"jax", "pytensor", "scipy", "sklearn", "matplotlib"} & set(done.stderr.split())

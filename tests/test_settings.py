@@ -85,6 +85,11 @@ def test_frames_of_table_1(length, stride, frames):
         ({"strided_filters": 256, "frontend": "mel"}, "strided filters"),
         ({"initial_filters": "mel", "frontend": "mel"}, "initial filters"),
         ({"fixed_filters": 1}, "fixed filters"),
+        ({"strided_rate": 0}, "strided rate"),
+        ({"strided_rate": 0.1, "frontend": "mel"}, "strided rate"),
+        ({"strided_rate": 0.1, "fixed_filters": True}, "strided rate"),
+        ({"average": 1}, "average"),
+        ({"average": -0.1}, "average"),
         ({"pooling": "l2", "pool_size": 2, "frontend": "mel"}, "pooling"),
         ({"nonlinearity": "log-square", "frontend": "mel"}, "nonlinearity"),
     ],
@@ -109,16 +114,27 @@ def test_default_learning_rate_allows_for_momentum():
         Settings(momentum=1)
 
 
+def test_default_rate_of_the_strided_filters_is_that_of_their_start():
+    pairs = {"pooling": "l2", "pool_size": 2}
+    assert Settings(**pairs).strided_rate == Settings(frontend="mel").strided_rate == 1
+    for start in ("mel", "unsupervised", "k-means"):
+        assert Settings(**pairs, initial_filters=start).strided_rate == 0.001
+        assert Settings(**pairs, initial_filters=start, fixed_filters=True).strided_rate == 1
+        assert Settings(**pairs, initial_filters=start, strided_rate=1).strided_rate == 1
+
+
 def test_names_tell_networks_apart():
     assert Settings(dropout=0.5).name == "raw_256_256_dropout"
     assert Settings(dropout=0.3).name == "raw_256_256_dropout_0.3"
     mel = Settings(pooling="l2", pool_size=2, nonlinearity="log-square", initial_filters="mel")
     assert mel.name == "raw_256_256_log-square_l2_2_mel-filters"
-    larger = replace(mel, fixed_filters=True, strided_filters=256, filters=64)
+    assert replace(mel, strided_rate=1.0).name == "raw_256_256_log-square_l2_2_mel-filters_rate_1"
+    assert Settings(average=0).name == "raw_256_256_not-averaged"
+    larger = replace(mel, fixed_filters=True, strided_rate=None, strided_filters=256, filters=64)
     assert larger.name == "raw_256_256_log-square_l2_2_mel-filters_fixed_256_strided_64_filters"
     assert Settings(frontend="mel", mel_bands=64).name == "mel_256_256_64_bands"
     names = [cell.settings.name for cell in TABLES["future"]]
-    assert len(set(names)) == len(names) == 13
+    assert len(set(names)) == len(names) == 15
 
 
 def test_round_trip_as_plain_values():
@@ -139,11 +155,15 @@ def test_unknown_and_missing_settings_are_named():
             Settings.from_dict(other)
 
 
-def test_files_from_before_a_setting_have_its_default():
-    values = Settings(seed=7).as_dict()
+def test_files_from_before_a_setting_were_made_without_it():
+    before = Settings(seed=7, average=0.0, strided_rate=1.0)
+    values = before.as_dict()
     for name in ("strided_filters", "initial_filters", "fixed_filters", "filters", "mel_bands"):
         del values[name]
-    assert Settings.from_dict(values) == Settings(seed=7)
+    assert Settings.from_dict(values) == before
+    mel = Settings(pooling="l2", pool_size=2, initial_filters="mel", average=0.0, strided_rate=1.0)  # as they were then
+    values = {name: value for name, value in mel.as_dict().items() if name not in ("average", "strided_rate")}
+    assert Settings.from_dict(values) == mel
 
 
 def laughs(depth):

@@ -1,12 +1,13 @@
 """End-to-end learning for music audio (Dieleman & Schrauwen, ICASSP 2014) on PyTensor."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from theanoish.api import evaluate, train, write_dataset
     from theanoish.tagging.tagger import Tagger
 
-__all__ = ["load"]
+__all__ = ["evaluate", "load", "train", "write_dataset"]
 __version__ = "0.1.0"
 
 
@@ -16,7 +17,8 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     Parameters
     ----------
     path : path, optional
-        A checkpoint; by default the weights that come with this project.
+        A checkpoint, or the run folder that holds it; "mel" or "raw" for the weights that come with this project, by
+        default the former.
     all_tags : bool
         Also the tags that the model's card calls too rare to trust.
 
@@ -27,7 +29,7 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     Raises
     ------
     theanoish.errors.InputError
-        If the file is missing or no checkpoint.
+        If the file is no checkpoint; where it is missing, a FileNotFoundError as well.
 
     Examples
     --------
@@ -52,3 +54,11 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     from theanoish.tagging.tagger import load_tagger  # imports the backends, which a mere import of theanoish spares
 
     return load_tagger(None if path is None else Path(path), all_tags)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("evaluate", "train", "write_dataset"):
+        from theanoish import api  # as above
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'theanoish' has no attribute {name!r}")

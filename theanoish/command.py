@@ -18,14 +18,40 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from theanoish.errors import InputError
+from theanoish.machine import cache_folder, processor
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]  # that a terminal obeys
 _ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
 
 
+_before: list[tuple[Any, ...]] = []  # what a session was like before its script began
+
+
+def _state() -> tuple[Any, ...]:
+    environment = {name: os.environ.get(name) for name in ("MATPLOTLIBRC", "MPLBACKEND")}
+    handlers = [signal.getsignal(number) for number in _SIGNALS]
+    return handlers, environment, sys.stdout, sys.stderr, sys.excepthook, sys.unraisablehook
+
+
+def _restore(state: tuple[Any, ...]) -> None:
+    """As it was, for a session that lives on behind its script, as IPython's does behind %run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, _Printed):
+            stream.detach()  # it would close what it writes to when it goes
+    handlers, environment, sys.stdout, sys.stderr, sys.excepthook, sys.unraisablehook = state
+    for number, handler in zip(_SIGNALS, handlers, strict=True):
+        if handler is not None:  # which would not be Python's
+            signal.signal(number, handler)
+    for name, value in environment.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+
+
 def begin_script() -> None:
     """Before the imports of a script, which take seconds: nothing is to be kept yet if they are interrupted or fail."""
+    _before[:] = [_state()]
     for number in _SIGNALS:
         signal.signal(number, _end_at_once)
     for descriptor in (0, 1, 2):  # a closed one would be the number of the next file that is opened
@@ -35,8 +61,24 @@ def begin_script() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     os.environ |= {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg"}  # a user's may need LaTeX, or a package not here
+    _keep_compiled()
     atexit.register(_ignore_signals)
     sys.excepthook = _end_with_message
+
+
+def _keep_compiled() -> None:
+    """Have JAX keep what it compiles in the user's cache folder, unless the environment names another.
+
+    One folder for each kind of processor, as compiled code may not run on another one that shares the home folder.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    with suppress(OSError, RuntimeError):  # of a folder that cannot be written: then everything is compiled each time
+        folder = cache_folder() / "jax" / processor()
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+            os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 def run_script(main: Callable[[], int]) -> int:
@@ -50,6 +92,7 @@ def run_script(main: Callable[[], int]) -> int:
         The exit status.
     """
     interrupted = False
+    before = _before.pop() if _before else _state()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
@@ -76,8 +119,7 @@ def run_script(main: Callable[[], int]) -> int:
         print(f"{_name()}: error: {message}", file=sys.stderr)
         return 2
     finally:
-        for number in _SIGNALS:
-            signal.signal(number, _end_at_once)
+        _restore(before)
     return status
 
 
@@ -151,6 +193,27 @@ def _message(error: BaseException) -> str | None:
     return None
 
 
+def typed(name: str) -> str:
+    """What a user types for another command, such as "train", after the way that this one was started."""
+    script = Path(sys.argv[0])
+    if script.suffix == ".py":
+        return f"{sys.executable} {script.with_name(f'{name}.py')}"
+    return f"{sys.executable} -m theanoish {name}"
+
+
+def _remedy() -> str:
+    """How to install what is missing; Debian, Ubuntu and Homebrew refuse to where Python is their own."""
+    clone = Path(__file__).resolve().parents[1]
+    if not (clone / "pyproject.toml").exists():
+        return f"install theanoish's wheel again, with what it needs, by {sys.executable} -m pip install"
+    if sys.prefix != sys.base_prefix:
+        return f"install what it needs with: {sys.executable} -m pip install --editable {clone}"
+    return (
+        f"install what it needs with: {sys.executable} -m venv {clone}/.venv && "
+        f"{clone}/.venv/bin/python -m pip install --editable {clone}; then use {clone}/.venv/bin/python"
+    )
+
+
 def _name() -> str:
     return Path(sys.argv[0]).name
 
@@ -170,7 +233,7 @@ def _ignore_signals() -> None:
 def _end_with_message(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     message = _message(error)
     if isinstance(error, ImportError):
-        message = f"{error}; install what it needs with: python -m pip install --editable ."
+        message = f"{error}; {_remedy()}"
     if message is None:
         sys.__excepthook__(kind, error, trace)
         return

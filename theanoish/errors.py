@@ -12,6 +12,10 @@ class InputError(Exception):
     """
 
 
+class MissingFileError(InputError, FileNotFoundError):
+    """A file that is not there, for programs that catch what Python raises then."""
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Put the name of the file that a value comes from before the message of an InputError."""

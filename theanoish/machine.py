@@ -1,10 +1,19 @@
-"""What this machine and its software are: the cores a process may use, and the versions that a result depends on."""
+"""What this machine and its software are: usable cores, what compiles networks, versions that a result depends on."""
 
 import os
 import platform
-from importlib.metadata import version
+import sys
+from contextlib import suppress
+from pathlib import Path
+from zlib import crc32
 
-_PACKAGES = ("theanoish", "pytensor", "jax", "numba", "numpy", "scipy", "h5py", "scikit-learn")
+from theanoish import __version__
+
+BACKENDS = ("jax", "numba")
+# JAX compiles the network within seconds where Numba takes a minute and C a compiler, runs it no slower, and finds a
+# GPU by itself.
+DEFAULT_BACKEND = "jax"
+_PACKAGES = ("pytensor", "jax", "numba", "numpy", "scipy", "h5py", "scikit-learn")
 
 
 def usable_cores() -> list[int]:
@@ -14,6 +23,29 @@ def usable_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+def cache_folder() -> Path:
+    """Where this project may keep what it can make again, by the platform's custom; perhaps not there yet."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "theanoish"
+
+
+def processor() -> str:
+    """A name that two processors share only if they know the same instructions."""
+    described = platform.processor()
+    with suppress(OSError):  # there on Linux alone
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        described = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    return f"{platform.machine()}-{crc32(described.encode()):08x}"
+
+
 def versions_in_use() -> dict[str, str]:
     """Version of Python and of each package that takes part in a result."""
-    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+    from importlib.metadata import version
+
+    ours = {"python": platform.python_version(), "theanoish": __version__}  # a clone need not be installed
+    return ours | {package: version(package) for package in _PACKAGES}

@@ -10,6 +10,7 @@ from theanoish.representation import MEL_CHANNELS, RAW, WINDOW_SAMPLES, Represen
 
 STRIDED_FILTERS = 128
 LEARNING_RATE = 0.1  # of all networks (docs/choices.md)
+SLOW = 0.001  # times the learning rate, for strided filters that a full rate would take away from a good start
 
 
 def _setting(default: Any, help: str, choices: tuple[str, ...] = (), least: float = 0, below: float = math.inf) -> Any:
@@ -59,7 +60,19 @@ class Settings:
     learning_rate: float = _setting(
         None, f"of stochastic gradient descent; {LEARNING_RATE} times 1 - momentum if left out", below=3e38
     )
+    strided_rate: float = _setting(
+        None,
+        f"times the learning rate, of the strided filters and their bias; 1 if left out, and {SLOW} for filters that "
+        "do not start as noise",
+        below=1001,
+    )
     momentum: float = _setting(0.0, "Nesterov's; 0 for plain gradient descent", below=1)
+    average: float = _setting(
+        0.1,
+        "share of the updates so far, the last ones, whose mean parameters are validated, kept and tested; 0 for the "
+        "parameters as they are",
+        below=1,
+    )
     seed: int = _setting(1, "of initial parameters, sampling and dropout", below=2**32)
     validation_interval: int = _setting(20_000, "updates between two validations", least=1, below=10**12)
     windows: str = _setting(
@@ -70,9 +83,12 @@ class Settings:
         if self.learning_rate is None:
             self._check("momentum")  # each step adds up to 1 / (1 - momentum) times its size in the long run
             object.__setattr__(self, "learning_rate", round(LEARNING_RATE * (1 - self.momentum), 12))
+        if self.strided_rate is None:
+            object.__setattr__(self, "strided_rate", self._usual_strided_rate)
         for name in TYPES:
             self._check(name)
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _require(self.strided_rate > 0, "strided_rate", self.strided_rate, "above 0; fixed filters stay as they start")
         self._check_geometry()
         self._check_combinations()
 
@@ -108,6 +124,9 @@ class Settings:
             _require(divides, "mel_bands", self.mel_bands, f"a divisor of {MEL_CHANNELS}")
         else:
             _require(self.mel_bands == MEL_CHANNELS, "mel_bands", self.mel_bands, f"left at {MEL_CHANNELS} for raw")
+        if self.frontend == "mel" or self.fixed_filters:
+            what = f"left out, as there are no strided filters to train with {'fixed' if self.fixed_filters else 'mel'}"
+            _require(self.strided_rate == 1, "strided_rate", self.strided_rate, what)
         if self.initial_filters != "random":
             _require(self.pooling == "l2", "pooling", self.pooling, f"l2 for {self.initial_filters} filters")
         if self.initial_filters in ("unsupervised", "k-means"):
@@ -141,12 +160,18 @@ class Settings:
         parts += [self.pooling, self.pool_size] if self.pooling != "none" else []
         parts += [f"{self.initial_filters}-filters"] if self.initial_filters != "random" else []
         parts += ["fixed"] if self.fixed_filters else []
+        parts += ["rate", f"{self.strided_rate:g}"] if self.strided_rate != self._usual_strided_rate else []
         parts += [self.strided_filters, "strided"] if self.strided_filters != STRIDED_FILTERS else []
         parts += [self.filters, "filters"] if self.filters != 32 else []
         parts += [self.mel_bands, "bands"] if self.mel_bands != MEL_CHANNELS else []
         parts += ["dropout"] if self.dropout else []
         parts += [self.dropout] if self.dropout not in (0.0, 0.5) else []  # the paper's is half
+        parts += ["not-averaged"] if not self.average else []
         return "_".join(map(str, parts))
+
+    @property
+    def _usual_strided_rate(self) -> float:
+        return SLOW if self.initial_filters != "random" and not self.fixed_filters else 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON and checkpoints."""
@@ -161,14 +186,22 @@ class Settings:
         InputError
             If a setting is unknown, missing or has a value that it cannot have.
         """
-        if not isinstance(values, dict) or (different := (values.keys() ^ TYPES.keys()) - (_LATER - values.keys())):
-            what = ", ".join(_shown(name) for name in list(different)[:5]) if isinstance(values, dict) else "all"
-            raise InputError(f"settings: unknown or missing: {what}")
-        return cls(**values)
+        different = (_LATER | values).keys() ^ TYPES.keys() if isinstance(values, dict) else {"all"}
+        if different:
+            raise InputError(f"settings: unknown or missing: {', '.join(_shown(name) for name in list(different)[:5])}")
+        return cls(**_LATER | values)
 
 
-# Settings that the first files of this version lack: what they were made with are the defaults.
-_LATER = {"strided_filters", "initial_filters", "fixed_filters", "filters", "mel_bands"}
+# Settings that the first files of this version lack, and what these were made with. A new setting must be added.
+_LATER: dict[str, Any] = {
+    "strided_filters": STRIDED_FILTERS,
+    "initial_filters": "random",
+    "fixed_filters": False,
+    "filters": 32,
+    "mel_bands": MEL_CHANNELS,
+    "strided_rate": 1.0,
+    "average": 0.0,
+}
 TYPES = get_type_hints(Settings)
 METADATA = {field.name: field.metadata for field in fields(Settings)}
 

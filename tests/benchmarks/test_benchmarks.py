@@ -8,9 +8,11 @@ import pytest
 
 import compiled
 import jax_network
+import products
 import synthetic
 import training
 from theanoish.data.dataset import Dataset
+from theanoish.experiments.cost import cost
 from theanoish.model.compile import compile_function
 from theanoish.model.descent import sgd
 from theanoish.model.network import Network
@@ -111,3 +113,21 @@ def test_replicas_are_networks_of_their_own():
         assert found[i] == pytest.approx(float(alone(*(v[i] for v in values))), rel=1e-5)
         for held, expected in zip(after, single.parameters.values(), strict=True):
             np.testing.assert_allclose(held.get_value()[i], expected.get_value(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", products.SHAPES)
+def test_products_are_the_work_of_the_convolutions(name):
+    settings = products.SHAPES[name]
+    network = Network(settings, synthetic.TAGS)
+    dense = sum(network.parameters[f"{layer}/weights"].get_value().size for layer in ("hidden", "output"))
+    work = sum(product.operations for product in products.products(settings).values())
+    # taps that reach beyond the end of the maps are multiplied, too, though nothing needs them
+    assert cost(settings).operations - 6 * settings.minibatch * dense < work < 1.2 * cost(settings).operations
+
+
+def test_forms_of_a_product_are_the_same_product():
+    left, right = (np.random.default_rng(i).standard_normal((5, n)).astype(np.float32) for i, n in ((0, 3), (1, 4)))
+    for form, call in products.FORMS.items():
+        a = left if form in products.AS_COLUMNS else left.T
+        b = right.T if form in products.BOTH_IN_ROWS else right
+        np.testing.assert_allclose(call(a, b), left.T @ right, rtol=1e-5)

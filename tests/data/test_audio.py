@@ -268,3 +268,94 @@ def test_real_clips_have_the_length_that_the_specification_names():
         expected, _ = soundfile.read(file, dtype="int16")
         assert len(decoded) == 465_984 and np.array_equal(decoded, expected)
         assert expected_length(file) >= 465_984
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000, 32_001])
+def test_blocks_give_the_same_samples_as_one_piece(tmp_path, monkeypatch, rate):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.9, 0.9, 3 * rate + 17), rate)
+    whole = decode(tmp_path / "a.wav")
+    monkeypatch.setattr("theanoish.data.audio.BLOCK", 4001)
+    assert np.array_equal(decode(tmp_path / "a.wav"), whole)
+
+
+PICTURE = np.random.default_rng(1).integers(1, 255, 60_000).astype(np.uint8).tobytes()
+ID3V2 = b"ID3\x03\0\0\0\0\x03\x50" + bytes(3 * 128 + 0x50)
+APE = [b"APETAGEX" + (2000).to_bytes(4, "little") + (60_032).to_bytes(4, "little") + bytes(16)]
+APE += [PICTURE, b"APETAGEX" + bytes(24)]
+
+
+@pytest.mark.parametrize(
+    ("behind", "is_lost"),
+    [
+        (b"LIST" + (60_000).to_bytes(4, "little") + PICTURE, False),
+        (b"id3 " + (len(ID3V2)).to_bytes(4, "little") + ID3V2, False),
+        (b"".join(APE) + b"TAG" + PICTURE[:125], False),
+        (b"LYRICSBEGIN" + PICTURE + b"060011LYRICS200" + b"TAG" + PICTURE[:125], False),
+        (bytes(60_000), False),
+        (PICTURE, True),
+        (b"LIST" + (2**31).to_bytes(4, "little") + PICTURE, True),  # which cannot be true
+    ],
+)
+@pytest.mark.parametrize("kind", ["WAV", "MP3"])
+def test_tags_behind_the_sound_are_none_of_it(tmp_path, kind, behind, is_lost):
+    soundfile.write(tmp_path / "a", tone(16_000, 4), 16_000, format=kind)
+    clean = decode(tmp_path / "a")
+    with (tmp_path / "a").open("ab") as file:
+        file.write(behind)
+    samples, remark = read_audio(tmp_path / "a")
+    if kind == "WAV":
+        assert np.array_equal(samples, clean)
+        assert bool(remark) == is_lost
+    else:
+        assert abs(len(samples) - len(clean)) < 3000  # with what the encoder adds, if FFmpeg had to read it
+
+
+def test_joined_wavs_are_told(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(16_000, 4), 16_000)
+    (tmp_path / "b.wav").write_bytes(2 * (tmp_path / "a.wav").read_bytes())
+    samples, remark = read_audio(tmp_path / "b.wav")
+    assert len(samples) > 127_000 or "bytes are not read" in remark
+
+
+@pytest.mark.parametrize(("second", "is_told"), [(-1.0, True), (-0.9, True), (0.0, False), (0.5, False)])
+def test_channels_that_cancel_are_told(tmp_path, second, is_told):
+    first = tone(16_000)[:, 0]
+    soundfile.write(tmp_path / "a.wav", np.stack([first, second * first], 1), 16_000)
+    samples, remark = read_audio(tmp_path / "a.wav")
+    assert ("channels cancel" in remark) == is_told
+    assert np.abs(samples - nearest_int16((1 + second) / 2 * first).astype(int)).max() <= 1
+
+
+def two_streams(path, default):
+    """A silent stream and one of tones."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=16_000, layout="mono") for _ in range(2)]
+        streams[default].disposition = av.stream.Disposition.default
+        for stream, loudness in zip(streams, (0, 20_000), strict=True):
+            samples = loudness * tone(16_000, 2)[:, 0]
+            frame = av.AudioFrame.from_ndarray(samples.astype(np.int16)[None], "s16", "mono")
+            frame.sample_rate = 16_000
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+@pytest.mark.parametrize("default", [0, 1])
+def test_the_stream_that_a_file_marks_as_default_is_heard(tmp_path, default):
+    two_streams(tmp_path / "a.mka", default)
+    assert (decode(tmp_path / "a.mka").max() > 5000) == default
+
+
+def test_a_pipe_is_named(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match="is a pipe"):
+        decode(tmp_path / "a.wav")
+
+
+def test_encrypted_sound_is_named(tmp_path):
+    encoded(tmp_path / "a.m4a", np.random.default_rng(0).uniform(-0.5, 0.5, 64_000))
+    content = (tmp_path / "a.m4a").read_bytes()
+    begin, end = content.index(b"mdat") + 8, content.index(b"moov")
+    noise = np.random.default_rng(0).bytes(max(0, end - begin))
+    assert noise
+    (tmp_path / "a.m4a").write_bytes(content[:begin] + noise + content[begin + len(noise) :] + b"\0\0\0\x0cfreeenca")
+    with pytest.raises(AudioError, match="is encrypted"):
+        decode(tmp_path / "a.m4a")

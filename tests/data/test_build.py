@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-import build_h5
 from conftest import TAGS, write_tables
+from theanoish.commands import build as build_command
 from theanoish.data.build import BuildSettings, BuildStopped, build
 from theanoish.data.dataset import Dataset
 from theanoish.data.mel import log_mel
@@ -521,7 +521,7 @@ def test_script_errors(tmp_path, make_source, monkeypatch, capsys):
     }
     for message, arguments in cases.items():
         with pytest.raises((InputError, OSError, SystemExit)) as ended:
-            build_h5.main([*map(str, arguments)])
+            build_command.main([*map(str, arguments)])
         assert message in f"{ended.value} {capsys.readouterr().err}"
     done = run_script("--source", source)
     assert done.returncode == 2 and "1 of 10 clips are missing" in done.stderr and "Traceback" not in done.stderr
@@ -542,3 +542,16 @@ def test_three_real_clips_with_the_official_tables(tmp_path):
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["raw/count"][:].tolist() == [465_984] * 3
         assert file["mel_256_256/count"][:].tolist() == [1820] * 3
+
+
+def test_one_clip_in_a_hundred_may_be_broken(tmp_path, make_source):
+    """Of 201 clips two are fewer than 1 %, three are more."""
+    source, output = make_source(201), tmp_path / "out.h5"
+    broken = sorted(source.glob("*/*.wav"))[:3]
+    for path in broken[:2]:
+        path.write_bytes(b"no sound")
+    summary = build(BuildSettings(source, output, (RAW,), workers=1), StopRequest())
+    assert sum(summary.clips.values()) == 199
+    broken[2].write_bytes(b"no sound")
+    with pytest.raises(InputError, match="3 of 201 clips cannot be read"):
+        build(BuildSettings(source, tmp_path / "other.h5", (RAW,), workers=1), StopRequest())

@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from theanoish.data.annotations import Annotations
-from theanoish.data.audio import audio_files
 from theanoish.data.build import BuildSettings, build
 from theanoish.data.dataset import Dataset
+from theanoish.data.folder import audio_files
 from theanoish.data.songs import draw_split, read_labels, too_small
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
@@ -53,6 +53,47 @@ def test_tables_of_many_forms_say_the_same(folder, text, encoding):
     assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 0]]
     assert songs.ids.tolist() == [1, 2, 3] and songs.splits[0] == songs.splits[2]
     assert "drawn by artist with seed 1" in notes[0] and "1 audio files\n  unlisted.ogg" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "note"),
+    [
+        ("file,loud,rock\na.mp3,TRUE,TRUE\nb.wav,FALSE,FALSE\n{}/Björk/c.flac,TRUE,\n", "utf-8", ""),
+        ("FILE;Loud;Rock\na.mp3;1.0;yes\nb.wav;no;0.0\nc.flac;x;\n", "utf-16", "UTF-16"),
+        ('Filename,Genre\na.mp3,"loud,rock"\nb.wav,\nBjörk/c.flac,"rock,loud"\n', "cp1252", "Windows-1252"),
+    ],
+)
+def test_tables_as_spreadsheets_and_programs_write_them(folder, text, encoding, note):
+    table = write_table(folder.parent / "labels.csv", text.format(folder), encoding)
+    songs, notes = read_labels(folder, table, seed=1)
+    assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"]
+    assert [tag.casefold() for tag in songs.tags] == ["loud", "rock"]
+    assert songs.labels.tolist() == [[1, 1], [0, 0], [1, int("Genre" in text)]]
+    assert note in "".join(notes)
+
+
+def test_commas_that_make_no_tags_of_several_songs_stay(folder):
+    table = write_table(folder.parent / "labels.csv", 'file,tags\na.mp3,"slow, sad"\nb.wav,slow\n')
+    songs, notes = read_labels(folder, table, seed=1)
+    assert songs.tags == ["slow", "slow, sad"] and "no semicolon" in notes[-1]
+
+
+def test_a_spreadsheet_is_told_from_a_table(folder):
+    (folder.parent / "labels.xlsx").write_bytes(b"PK\3\4" + bytes(100))
+    with pytest.raises(InputError, match="is a spreadsheet"):
+        read_labels(folder, folder.parent / "labels.xlsx", seed=1)
+
+
+def test_two_forms_of_a_name_are_two_files_and_one_name_in_two_folders_is_asked_for(folder):
+    for name in ("caf\u00e9.mp3", "cafe\u0301.mp3", "Björk/a.mp3", "Björk/d.mp3"):
+        (folder / name).touch()
+    text = "file,tags\ncaf\u00e9.mp3,x\ncafe\u0301.mp3,y\na.mp3,x\nBjörk/a.mp3,y\nd.mp3,x\n"
+    songs, _ = read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    assert songs.paths == ["caf\u00e9.mp3", "cafe\u0301.mp3", "a.mp3", "Björk/a.mp3", "Björk/d.mp3"]
+    (folder / "more").mkdir()
+    (folder / "more" / "d.mp3").touch()
+    with pytest.raises(InputError, match="more than one file has this name"):
+        read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
 
 
 def test_tags_are_the_same_however_their_accents_are_written(folder):

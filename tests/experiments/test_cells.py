@@ -36,6 +36,8 @@ def trained_by(arguments):
     [
         *(cell.settings for cells in TABLES.values() for cell in cells),
         replace(SETTINGS, momentum=0.9, learning_rate=None, seed=4),
+        replace(SETTINGS, average=0.0),
+        Settings(pooling="l2", pool_size=2, initial_filters="mel", strided_rate=0.01),
         replace(SETTINGS, momentum=0.9, learning_rate=0.3, minibatch=7, windows="consecutive", dropout=0.25),
     ],
 )

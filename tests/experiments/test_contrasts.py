@@ -152,3 +152,11 @@ def test_predictions_of_other_clips(predictions):
     other = Predictions(other.probabilities, other.labels, other.ids + 1, other.artists, other.titles, other.tags)
     with pytest.raises(InputError, match="raw_256_256, seed 2: its predictions are of other clips"):
         contrasts_of({"mel_256_256": {1: predict(1.0)}, "raw_256_256": {1: predict(1.0), 2: other}})
+
+
+def test_one_seed_of_either_network_resolves_nothing(predictions):
+    """However many the other one has: the fewest count."""
+    first, second = predictions["mel_256_256"], predictions["raw_256_256"]
+    for seeds in ((first, {1: second[1]}), ({1: first[1]}, second)):
+        (row,) = contrasts_of(dict(zip(("mel_256_256", "raw_256_256"), seeds, strict=True)))
+        assert (row["seeds"], row["interval"], row["verdict"]) == (1, None, "not resolved")

@@ -5,8 +5,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import figures
 from small_data import write_small_data
+from theanoish.commands import figures
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments.figures import architecture, draw_architectures, draw_spectra, initial_filters

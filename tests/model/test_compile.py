@@ -1,20 +1,24 @@
-"""Many updates a call must be the very same updates."""
+"""Many updates a call must be the very same updates, and their products as fast as XLA makes them."""
+
+import re
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
 
+from theanoish.machine import BACKENDS
 from theanoish.model.compile import (
-    BACKENDS,
     compile_function,
     copied_to_device,
     free_device_memory,
     hold_on_device,
     repeat,
 )
-from theanoish.model.descent import nesterov, zero_velocities
+from theanoish.model.descent import nesterov, sgd, zero_velocities
+from theanoish.model.network import Network
 from theanoish.model.operations import relu
+from theanoish.settings import Settings
 from theanoish.training.feeding import _aligned
 
 generator = np.random.default_rng(0)
@@ -29,7 +33,7 @@ def train(backend, count):
     scale = pytensor.shared(np.float32([0.7]), shape=(1,))  # what no update changes must reach every update too
     inputs = [pt.tensor(n, shape=(3, width), dtype="float32") for n, width in (("examples", 4), ("targets", 2))]
     loss = pt.sqr(relu(inputs[0].dot(weights["first"]) * scale).dot(weights["second"]) - inputs[1]).mean()
-    updates = nesterov(loss, weights, zero_velocities(weights), 0.02, 0.9)
+    updates = nesterov(loss, weights, zero_velocities(weights), 0.9, 0.02)
     blocks, losses, after = repeat(inputs, loss, updates, count)
     function = compile_function(blocks, losses, backend, after)
     calls = range(0, len(EXAMPLES), count)
@@ -85,3 +89,42 @@ def test_no_device_memory_without_an_accelerator():
     assert free_device_memory("numba") == 0
     if jax.devices()[0].platform == "cpu":
         assert free_device_memory("jax") == 0
+
+
+# Products whose left operand is contracted over its first axis, which XLA computes by another routine on a CPU, and why
+# they stay: GFLOP/s of benchmarks/products.py, raw 256/256 and raw 1024/1024.
+SLOW_PRODUCTS = {
+    "raw": {
+        (128, 1024): "filters' gradient of the strided layer: 84 and 92, with a transposed copy 74 and 83",
+        (460, 128): "gradient by the first convolution's maps: 84 and 76, with a transposed copy 80 and 71",
+    },
+    "mel": {},
+}
+LARGE = 10e6  # operations
+
+
+def slow_products(program):
+    """(rows, columns) of a program's large products whose left operand is contracted over its first axis."""
+    shapes = {name: tuple(map(int, s.split(","))) for name, s in re.findall(r"%(\S+) = f32\[([\d,]+)\]", program)}
+    found, products = set(), re.findall(r"%(\S+) = \S+ dot\([^%]*%([\w.-]+),.*lhs_contracting_dims=\{(\d)\}", program)
+    assert products  # else the programs are written in another way
+    for product, left, axis in products:
+        if axis == "0" and 2 * np.prod(shapes[product]) * shapes[left][0] > LARGE:
+            found.add(shapes[product])
+    return found
+
+
+@pytest.mark.parametrize("frontend", SLOW_PRODUCTS)
+def test_no_product_is_slow_without_a_reason(frontend):
+    import jax
+
+    if jax.default_backend() != "cpu":
+        pytest.skip("a GPU has other routines")
+    network = Network(Settings(frontend=frontend, length=1024, stride=1024), tags=50)
+    inputs = network.training_inputs()
+    loss = network.loss(*inputs)
+    blocks, losses, after = repeat(inputs, loss, sgd(loss, network.trained, 0.01), 2)
+    function = compile_function(blocks, losses, "jax", after)
+    arguments = [jax.ShapeDtypeStruct(v.type.shape, v.type.dtype) for v in function.maker.fgraph.inputs]
+    program = function.vm.jit_fn.lower(*arguments).compile().as_text()
+    assert slow_products(program) == set(SLOW_PRODUCTS[frontend])

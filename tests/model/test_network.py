@@ -8,7 +8,8 @@ from sklearn.metrics import log_loss
 
 import reference
 from theanoish.errors import InputError
-from theanoish.model.compile import BACKENDS, compile_function
+from theanoish.machine import BACKENDS
+from theanoish.model.compile import compile_function
 from theanoish.model.network import Network, to_file
 from theanoish.settings import Settings
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from theanoish.model.compile import BACKENDS, compile_function
+from theanoish.machine import BACKENDS
+from theanoish.model.compile import compile_function
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 
@@ -113,3 +114,35 @@ def test_working_the_start_into_the_filters_changes_nothing(backend):
     centred = (windows - values["start/centre"]) / values["start/spread"]
     expected = compile_function([variable], plain.layers(variable)["pool1"], backend)(centred)
     np.testing.assert_allclose(np.asarray(folded), np.asarray(expected), rtol=1e-3, atol=1e-3)
+
+
+# First two values of each layer with seed 3 and frames of 512, as every version since these files began had them.
+FIRST_VALUES = {
+    "mel": [[0.09019670, -0.04838560], [-0.03520160, -0.06768230], [-0.08656720, -0.04669940]],
+    "relu": [[0.03826720, -0.04791870], [-0.01419660, 0.03146310], [-0.02992070, 0.01895290], [0.01088040, 0.03587380]],
+    "log-square": [[0.1275574, -0.1597291], [-0.0141966, 0.0314631], [-0.0299207, 0.0189529], [0.0108804, 0.0358738]],
+    "log-absolute": [[0.1275574, -0.1597291], [-0.0141966, 0.0314631], [-0.0299207, 0.0189529], [0.0108804, 0.0358738]],
+    "l2": [[0.03826720, -0.04791870], [-0.02839330, 0.00337420], [0.04403230, 0.01014260], [-0.1424794, 0.1565429]],
+    "max": [
+        [0.03826720, -0.04791870],
+        [-0.02007710, -0.06660430],
+        [-0.10074820, -0.02182070],
+        [-0.1843148, -0.0133978],
+    ],
+}
+
+
+def test_first_values_of_a_seed():
+    names = ["strided/filters", "convolution1/filters", "convolution2/filters", "hidden/weights"]
+    for what, expected in FIRST_VALUES.items():
+        changes = {
+            "mel": {"frontend": "mel"},
+            "l2": {"pooling": "l2", "pool_size": 4},
+            "max": {"pooling": "max", "pool_size": 2},
+        }.get(what, {"nonlinearity": what})
+        values = Network(Settings(length=512, stride=512, seed=3, **changes), 5).values()
+        first = [values[name].ravel()[:2] for name in names if name in values]
+        np.testing.assert_allclose(first, expected, atol=1.1e-7, err_msg=what)
+        for name in values:
+            if name.endswith("bias"):
+                assert (values[name] == np.float32(0 if name == "output/bias" else 0.01)).all(), (what, name)

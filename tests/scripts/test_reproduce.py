@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import reproduce
 from small_data import write_small_data
 from stand_ins import stand_in_scripts, wait_for, write_scores
+from theanoish.commands import reproduce
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments import cells, workers
@@ -118,7 +118,7 @@ def sweep(data, tmp_path):
     )
     script = (
         "import sys, pathlib; from theanoish.command import run_script; from theanoish.experiments import workers\n"
-        f"import reproduce; workers.SCRIPTS = pathlib.Path({str(scripts)!r})\n"
+        f"from theanoish.commands import reproduce; workers.SCRIPTS = pathlib.Path({str(scripts)!r})\n"
         "sys.exit(run_script(lambda: reproduce.main(sys.argv[1:])))"
     )
     arguments = ["--data", str(data), "--runs", str(tmp_path / "runs"), *CHOSEN, "--backend", "numba", "--workers", "1"]
@@ -127,7 +127,7 @@ def sweep(data, tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        cwd=Path(reproduce.__file__).parent,
+        cwd=Path(__file__).parents[2],
     ) as process:
         wait_for((scripts / "started").exists)
         yield process, scripts

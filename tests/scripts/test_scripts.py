@@ -96,7 +96,7 @@ def test_a_signal_ends_training_cleanly(stopped):
     for said in ("mel_1024_1024_dropout, 44,728 parameters", "12 train, 6 validation, 6 test", "4: low, middle"):
         assert said in printed
     assert printed.splitlines()[-1].startswith("stopped at update ")
-    assert printed.endswith("continue with: python train.py --resume run\n")
+    assert printed.endswith(f"continue with: {sys.executable} {ROOT / 'train.py'} --resume run\n")
     lines = errors.splitlines()
     assert len(lines) >= 2
     for line in lines:
@@ -154,7 +154,7 @@ def test_continue_starts_a_run_and_continues_it(data, tmp_path, capsys):
     for name, values in states[1]["parameters"].items():
         np.testing.assert_array_equal(states[0]["parameters"][name], values, err_msg=name)
     before = {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()}
-    assert "its run has seed 0, not 9" in refusal(capsys, "train.py", *again, "--seed", "9")
+    assert "its run has seed 1, not 9" in refusal(capsys, "train.py", *again, "--seed", "9")
     assert {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()} == before
 
 

@@ -1,5 +1,5 @@
-"""The page in a real browser, if Chromium, its driver and selenium are installed: it plays, seeks, filters, listens to
-keys, and nothing in it stands over the edge of a phone."""
+"""The pages in a real browser, if Chromium, its driver and selenium are installed: they play, seek, filter, listen to
+keys and tag, and nothing in them stands over the edge of a phone."""
 
 import shutil
 
@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from small_song import write_song
+from theanoish.tagging.app import write_app
 from theanoish.tagging.page import write_page
+from theanoish.tagging.tables import parts_as_text
+from theanoish.tagging.tagger import load_tagger
 from theanoish.tagging.taggram import Taggram
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -153,3 +156,71 @@ def test_values_under_the_pointer(page):
     assert find(page, "#column").text == "0:43"
     webdriver.ActionChains(page).move_to_element(find(page, "h1")).perform()
     assert find(page, "#column").text == "mean"
+
+
+def test_colours_are_where_the_windows_are(browser, tmp_path):
+    song = write_song(tmp_path / "a.wav", 10)
+    values = np.array([[0.8, 0.0], [0.8, 0.0], [0.05, 0.41], [0.0, 0.1]], np.float32)
+    taggram = Taggram(song, 10.0, ["loud & low", "high"], np.array([0.0, 3, 6, 7]), values)
+    write_page(tmp_path / "page.html", taggram, "some network")
+    browser.get((tmp_path / "page.html").as_uri())
+    rows = [
+        row.find_elements("css selector", ".strip path") for row in browser.find_elements("css selector", "#rows li")
+    ]
+    paths = [[(p.get_attribute("class"), p.get_attribute("d")) for p in row if p.get_attribute("d")] for row in rows]
+    assert paths == [  # in tenths of the highest probability, edges at 0, 3, 6, 8 and 10 s
+        [("c9", "M0 0H6000V1H0z")],
+        [("c1", "M8000 0H10000V1H8000z"), ("c5", "M6000 0H8000V1H6000z")],
+    ]
+    abouts = [row.get_attribute("data-about") for row in browser.find_elements("css selector", "#rows li")]
+    assert abouts[0] == f"loud & low: mean 0.41, highest 0.80 at 0:00; strong {parts_as_text(taggram.strong(0), 10)}"
+    assert abouts[1] == f"high: mean 0.13, highest 0.41 at 0:06; strong {parts_as_text(taggram.strong(1), 10)}"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    path = tmp_path_factory.mktemp("app") / "app.html"
+    write_app(path)
+    return path
+
+
+# What Chromium decodes, at rates that it would resample otherwise than the project does.
+KINDS = [("MP3", 44_100), ("MP3", 16_000), ("FLAC", 48_000), ("OGG", 44_100), ("WAV", 22_050), ("M4A", 44_100)]
+
+
+def test_app_hears_what_python_hears(browser, app, tmp_path):
+    songs = [tmp_path / f"{kind} <b>{rate}</b>.{kind.lower()}".replace("/", "\u2044") for kind, rate in KINDS]
+    for song, (kind, rate) in zip(songs, KINDS, strict=True):
+        if kind == "M4A":
+            write_m4a(song, write_song(tmp_path / "m4a.wav", 10, rate=rate, channels=2))
+        else:
+            write_song(song, 10, rate=rate, channels=2, format=kind)
+    broken = tmp_path / "<i>no music.mp3"
+    broken.write_bytes(b"no music")
+    browser.get(app.as_uri())
+    find(browser, "#files").send_keys("\n".join(map(str, [*songs, broken])))
+    wait(browser, "return document.querySelector('#message').textContent == '7 of 7 songs heard.'")
+    entries = browser.find_elements("css selector", "#songs li")
+    assert "cannot be decoded by this browser" in entries[-1].text
+    assert entries[-1].text.startswith("<i>no music")
+    tagger = load_tagger()
+    for song, entry in zip(songs, entries, strict=False):
+        entry.find_element("css selector", "button").click()
+        assert find(browser, "#title").text == song.stem
+        rows = "return [...document.querySelectorAll('#rows li')].map((r) => [r.dataset.tag, r.dataset.about])"
+        given = {tag: float(about.split("mean ")[1][:4]) for tag, about in browser.execute_script(rows)}
+        assert given == pytest.approx(tagger.tag(song), abs=0.015)  # .01, and .005 of rounding
+        wait(browser, "return document.querySelector('audio').readyState >= 2")
+        assert browser.execute_script("return document.querySelector('audio').duration") == pytest.approx(10, abs=0.3)
+    assert [entry for entry in browser.get_log("browser") if "favicon" not in entry["message"]] == []
+    requests = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith('blob:')).length"
+    assert browser.execute_script(requests) == 0
+
+
+def write_m4a(path, wav):
+    import av
+
+    with av.open(str(wav)) as source, av.open(str(path), "w", format="ipod") as output:
+        stream = output.add_stream("aac", rate=source.streams.audio[0].rate)
+        for frame in [*source.decode(audio=0), None]:
+            output.mux(stream.encode(frame))

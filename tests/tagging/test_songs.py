@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,23 @@ def test_a_song_that_kills_its_worker_is_named_and_the_rest_goes_on(tmp_path, mo
 def test_any_name_can_be_printed():
     assert name_of(Path(os.fsdecode(b"caf\xe9.mp3"))) == "caf\ufffd.mp3"
     assert name_of(Path("a\nb\x1b[31m 音楽.mp3")) == "a\ufffdb\ufffd[31m 音楽.mp3"
+
+
+def test_spaces_and_joiners_of_any_script_are_kept():
+    for name in ("東京\u3000タワー.mp3", "Encore\u00a0!.mp3", "\U0001f468\u200d\U0001f469.mp3"):
+        assert name_of(Path(name)) == name
+
+
+def test_links_to_nowhere_are_named_and_other_files_counted(tmp_path):
+    (tmp_path / "a.mp3").symlink_to(tmp_path / "annexed")
+    for name in ("b.m4b", "c.mkv", "d.jpg", "e.JPG", "f"):
+        (tmp_path / name).touch()
+    others = Counter()
+    assert [path.name for path in find_songs([tmp_path], others)] == ["a.mp3", "b.m4b", "c.mkv"]
+    assert others == {".jpg": 2, "without an ending": 1}
+
+
+def test_a_pipe_is_named(tmp_path):
+    os.mkfifo(tmp_path / "song")
+    with pytest.raises(InputError, match="song: is a pipe"):
+        find_songs([tmp_path / "song"])

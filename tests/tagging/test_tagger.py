@@ -16,7 +16,7 @@ from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 from theanoish.tagging.songs import Failure
-from theanoish.tagging.tagger import Tagger, load_tagger, tag_songs
+from theanoish.tagging.tagger import DEFAULT_MODEL, Tagger, load_tagger, tag_songs
 
 TAGS = ["low", "middle", "high", "loud"]
 
@@ -148,3 +148,35 @@ def test_importing_theanoish_imports_nothing_heavy():
     code = f"import sys, theanoish; print(*sorted({heavy} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+SHIPPED = {  # probabilities of both windows of `made_sound`
+    "mel_256_256": {"techno": [0.2602, 0.1688], "rock": [0.0053, 0.2339], "electronic": [0.2269, 0.0100]},
+    "raw_256_256": {"electronic": [0.6578, 0.0020], "slow": [0.0110, 0.4244], "techno": [0.2955, 0.0027]},
+}
+
+
+def made_sound(path):
+    """Five seconds: a swelling 220 Hz with short high tones, then noise over a low tone."""
+    time = np.arange(80_000) / 16_000
+    tones = 0.3 * np.sin(2 * np.pi * 220 * time) * (1 + np.sin(6 * np.pi * time)) / 2
+    tones += 0.1 * np.sin(2 * np.pi * 1760 * time) * (time % 0.5 < 0.1)
+    noise = 0.05 * np.random.default_rng(1).standard_normal(80_000) + 0.3 * np.sin(2 * np.pi * 80 * time)
+    soundfile.write(path, np.where(time < 2.5, tones, noise), 16_000, subtype="PCM_16")
+    return path
+
+
+@pytest.mark.parametrize(("name", "means"), SHIPPED.items())
+def test_the_weights_that_ship_say_what_they_always_said(tmp_path, name, means):
+    """A format, a constant or a formula that changes would have them say something else, or nothing."""
+    tagger = load_tagger(DEFAULT_MODEL.with_name(f"{name}.pkl"), all_tags=True)
+    assert len(tagger.tags) == 50
+    taggram = tagger.windows(made_sound(tmp_path / "made.wav"))
+    assert taggram.begins.tolist() == [0, 2]
+    for tag, expected in means.items():
+        np.testing.assert_allclose(taggram.probabilities[:, tagger.tags.index(tag)], expected, atol=1e-3, err_msg=tag)
+
+
+def test_what_ships_is_loaded_without_a_name():
+    tagger = theanoish.load()
+    assert (tagger.name, len(tagger.tags), tagger.tags[1]) == ("mel_256_256", 35, "classical")

@@ -14,7 +14,7 @@ from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 from theanoish.training import checkpoint, plain_pickle
-from theanoish.training.checkpoint import CHECKPOINT, STATE, VERSION, load_network
+from theanoish.training.checkpoint import CHECKPOINT, STATE, VERSIONS, load_network
 
 SETTINGS = Settings(frontend="mel", length=1024, stride=1024)
 
@@ -35,13 +35,13 @@ def make_values(kind=CHECKPOINT):
     }
     if kind == CHECKPOINT:
         return values | {"validation_auc": 0.75, "artists": ["", "Ana", "Łukasz"]}
-    return values | {"velocities": parameters, "losses": {"sum": 1.5, "count": 3}}
+    return values | {"memory": parameters, "losses": {"sum": 1.5, "count": 3}}
 
 
 def assert_same(loaded, saved):
     assert loaded.keys() == saved.keys()
     for name, value in saved.items():
-        if name in ("parameters", "velocities"):
+        if name in ("parameters", "memory"):
             assert list(loaded[name]) == list(value)
             for array, expected in zip(loaded[name].values(), value.values(), strict=True):
                 assert type(array) is np.ndarray
@@ -109,14 +109,14 @@ def test_hostile_files_run_nothing(tmp_path, name, protocol):
     path, proof = tmp_path / "c.pkl", tmp_path / "proof"
     values = hostile_values(proof)[name]
     if isinstance(values, dict):
-        values = {"format": CHECKPOINT, "version": VERSION, **values}
+        values = {"format": CHECKPOINT, "version": VERSIONS[CHECKPOINT], **values}
     path.write_bytes(pickle.dumps(values, protocol))
     with pytest.raises(InputError, match=r"c\.pkl"):
         checkpoint.load(path, CHECKPOINT)
     assert not proof.exists()
 
 
-def beginning(kind=CHECKPOINT, version=VERSION):
+def beginning(kind=CHECKPOINT, version=VERSIONS[CHECKPOINT]):
     """Of a file that this program wrote, up to its first field; a stranger may go on as they like."""
     return plain_pickle.dump({"format": kind, "version": version, "settings": {}}).partition(b"\x8c\x08settings")[0]
 
@@ -231,7 +231,7 @@ def test_other_kind_and_version(tmp_path):
         path.write_bytes(dumps({"format": CHECKPOINT, "version": 2, **make_values()}))
         with pytest.raises(InputError, match=r"checkpoint of version 2, .* train again"):
             checkpoint.load(path, CHECKPOINT)
-    path.write_bytes(beginning(version=VERSION + 1) + b"u.")
+    path.write_bytes(beginning(version=VERSIONS[CHECKPOINT] + 1) + b"u.")
     with pytest.raises(InputError, match="written by a later one"):
         checkpoint.load(path, CHECKPOINT)
 
@@ -257,7 +257,9 @@ def test_other_kind_and_version(tmp_path):
 )
 def test_damaged_fields_are_named(tmp_path, changes, named):
     path = tmp_path / "c.pkl"
-    path.write_bytes(plain_pickle.dump({"format": CHECKPOINT, "version": VERSION, **make_values(), **changes}))
+    path.write_bytes(
+        plain_pickle.dump({"format": CHECKPOINT, "version": VERSIONS[CHECKPOINT], **make_values(), **changes})
+    )
     with pytest.raises(InputError, match=named):
         checkpoint.load(path, CHECKPOINT)
 
@@ -291,3 +293,14 @@ def test_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
         checkpoint.save(path, CHECKPOINT, values | {"update": 30})
     assert checkpoint.load(path, CHECKPOINT)["update"] == 20
     assert [file.name for file in tmp_path.iterdir()] == ["c.pkl"]
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    path = tmp_path / "c.pkl"
+    checkpoint.save(path, CHECKPOINT, make_values())
+    before = path.read_bytes()
+    lacking = {name: value for name, value in make_values().items() if name != "artists"}
+    for values in (lacking, make_values() | {"validation_auc": float("nan")}, make_values() | {"more": 1}):
+        with pytest.raises(ValueError, match="the file"):
+            checkpoint.save(path, CHECKPOINT, values)
+        assert path.read_bytes() == before

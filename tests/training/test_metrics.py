@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from theanoish.training.metrics import score_tags
+from theanoish.training.metrics import chance_error, score_tags
 
 LABELS = np.array([[1, 0, 1, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 0, 1, 0], [0, 0, 1, 1]], np.uint8)
 PROBABILITIES = np.array(
@@ -44,3 +44,18 @@ def test_against_scikit_learn():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="shape"):
         score_tags(LABELS, PROBABILITIES[:, :3])
+
+
+def test_chance_error_by_hand():
+    """Tags 0 and 3 have 2 positives of 5, so sqrt(6 / (12 · 2 · 3)); tags 1 and 2 say nothing."""
+    assert chance_error(LABELS) == pytest.approx((1 / 12) ** 0.5, rel=1e-12)
+    assert chance_error(LABELS[:, 1:3]) == float("inf")
+    labels = (np.arange(100)[:, None] < [1, 10, 50]).astype(np.uint8)  # the median is the tag's of 10 positives
+    assert chance_error(labels) == pytest.approx((101 / (12 * 10 * 90)) ** 0.5, rel=1e-12)
+
+
+def test_chance_error_is_the_spread_of_random_predictions():
+    generator = np.random.default_rng(0)
+    labels = (np.arange(60) < 20).astype(np.uint8)[:, None]
+    drawn = [score_tags(labels, generator.random((60, 1), np.float32)).mean_auc for _ in range(300)]
+    assert chance_error(labels) == pytest.approx(np.sqrt(np.mean((np.array(drawn) - 0.5) ** 2)), rel=0.12)

@@ -16,7 +16,7 @@ from theanoish import files
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
-from theanoish.training import checkpoint
+from theanoish.training import checkpoint, plain_pickle
 from theanoish.training import trainer as training
 from theanoish.training.checkpoint import CHECKPOINT, STATE, load_network
 from theanoish.training.run import resume_run, start_run
@@ -48,6 +48,21 @@ def trained(dataset):
         losses.extend(block)
         parameters[update] = trainer.network.values()
     return np.array(losses), parameters[40], parameters[60]
+
+
+@pytest.fixture(scope="module")
+def trained_means(dataset):
+    """After each of 40 updates, computed from the parameters after every single one."""
+    trainer = training.Trainer(SETTINGS, dataset, "jax")
+    trainer.measure_start()
+    means, mean = {}, {}
+    for update in range(1, 41):
+        list(trainer.run(update - 1, update))
+        weight = 1 / max(1, SETTINGS.average * update)
+        for name, value in trainer.network.values().items():
+            mean[name] = value if update == 1 else (1 - weight) * mean[name] + weight * np.float64(value)
+        means[update] = dict(mean)
+    return means
 
 
 def train(run, stop_at=None):
@@ -89,7 +104,7 @@ def assert_equal_arrays(arrays, expected):
 
 def assert_same_state(folder, other):
     state, expected = (checkpoint.load(f / "state.pkl", STATE) for f in (folder, other))
-    for arrays in ("parameters", "velocities"):
+    for arrays in ("parameters", "memory"):
         assert_equal_arrays(state[arrays], expected[arrays])
     assert state["update"] == expected["update"]
     assert without_time(state["history"]) == without_time(expected["history"])
@@ -103,7 +118,7 @@ def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_folder_of_a_finished_run(finished, dataset):
+def test_folder_of_a_finished_run(finished, dataset, trained_means):
     folder, _ = finished
     names = ["checkpoint.pkl", "curve.png", "log.jsonl", "settings.json", "state.pkl"]
     assert sorted(file.name for file in folder.iterdir()) == names
@@ -117,6 +132,12 @@ def test_folder_of_a_finished_run(finished, dataset):
     assert saved["tags"] == dataset.tags
     assert saved["artists"] == ["artist 0", "artist 1", "artist 2"]
     assert network.settings == SETTINGS
+    assert saved["parameters"].keys() == trained_means[40].keys()
+    last = checkpoint.load_last(folder / "state.pkl")[1].values()
+    for name in last:  # XLA may compute a product and a sum as one
+        np.testing.assert_allclose(last[name], trained_means[40][name], rtol=1e-5, atol=1e-7, err_msg=name)
+        expected = trained_means[saved["update"]][name]
+        np.testing.assert_allclose(saved["parameters"][name], expected, rtol=1e-5, atol=1e-7, err_msg=name)
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -218,12 +239,12 @@ def test_other_data_are_refused_and_moved_data_accepted(tmp_path, dataset, finis
         resume_run(folder, moved)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "velocities", "parameters", "settings", "backend", "update", "losses"])
+@pytest.mark.parametrize("damage", ["cut off", "memory", "parameters", "settings", "backend", "update", "losses"])
 def test_damaged_states_are_refused(tmp_path, finished, damage):
     file = tmp_path / "state.pkl"
     state = checkpoint.load(finished[0] / "state.pkl", STATE)
     match damage:
-        case "velocities" | "parameters":
+        case "memory" | "parameters":
             state[damage].popitem()
         case "settings":
             state["settings"]["length"] = 0
@@ -413,5 +434,36 @@ def test_fixed_filters_stay_and_the_rest_learns(tmp_path):
     unchanged = {name for name in before if np.array_equal(before[name], after[name])}
     constants = {name for name in before if name.startswith("start/")}
     assert unchanged == constants | {"strided/filters", "strided/bias"}
-    velocities = checkpoint.load(tmp_path / "run" / "state.pkl", STATE)["velocities"]
-    assert not any(name.startswith("strided/") for name in velocities)
+    memory = checkpoint.load(tmp_path / "run" / "state.pkl", STATE)["memory"]
+    assert "hidden/bias/velocity" in memory and "hidden/bias/mean" in memory
+    assert not any(name.startswith("strided/") for name in memory)
+
+
+def test_averaging_leaves_the_descent_as_it_is(tmp_path, dataset, trained):
+    run = start_run(tmp_path, replace(SETTINGS, average=0.0), dataset, "jax")
+    assert train(run)
+    assert_equal_arrays(run.network.values(), trained[1])
+    state = checkpoint.load(tmp_path / "state.pkl", STATE)
+    assert state["memory"] and all(name.endswith("/velocity") for name in state["memory"])
+    assert_equal_arrays(checkpoint.load_last(tmp_path / "state.pkl")[1].values(), trained[1])
+
+
+def test_the_mean_begins_where_the_network_begins(tmp_path, dataset, finished):
+    """With the measured start, and with the parameters of a checkpoint."""
+    for name, initial in (("own", None), ("other", finished[0] / "checkpoint.pkl")):
+        run = start_run(tmp_path / name, SETTINGS, dataset, "jax", initial)
+        assert_equal_arrays(checkpoint.load_last(run.folder / "state.pkl")[1].values(), run.network.values())
+
+
+def test_states_of_version_3_are_resumed_without_an_average(tmp_path, dataset, trained):
+    """Their memory was called velocities, and their settings knew neither an average nor a rate of strided filters."""
+    run = start_run(tmp_path, replace(SETTINGS, average=0.0), dataset, "jax")
+    assert not train(run, stop_at=10)
+    state = checkpoint.load(tmp_path / "state.pkl", STATE)
+    state["velocities"] = state.pop("memory")
+    del state["settings"]["average"], state["settings"]["strided_rate"]
+    (tmp_path / "state.pkl").write_bytes(plain_pickle.dump({"format": STATE, "version": 3, **state}))
+    resumed = resume_run(tmp_path)
+    assert (resumed.settings.average, resumed.settings.strided_rate) == (0, 1)
+    assert train(resumed)
+    assert_equal_arrays(resumed.network.values(), trained[1])

@@ -72,3 +72,17 @@ def test_masks_drop_the_rate_given():
         assert set(np.unique(masks)) == {0, 1}
         assert abs(masks.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / masks.size)
     assert draw_masks((3, 4), 0.0, 1, 0, 2).all()
+
+
+def test_first_draws_of_each_stream_are_those_of_every_earlier_version():
+    """Written down once: whoever changes a stream, its order or its number gives every seed another network."""
+    clips, windows = draw_examples(CHOICES, seed=1, first=0, count=10, minibatch=3)
+    assert clips.tolist() == [6, 1, 4, 0, 3, 2, 1, 5, 3, 4]
+    assert windows.tolist() == [6, 0, 2, 4, 3, 1886, 0, 1, 3, 0]
+    clips, windows = draw_examples(CHOICES, seed=5, first=70_000, count=4, minibatch=3)
+    assert (clips.tolist(), windows.tolist()) == ([4, 5, 6, 3], [1, 4, 29, 5])
+    bits = [mask.ravel().tolist() for mask in draw_masks((2, 10), 0.5, seed=1, first=0, count=2)]
+    assert bits[0] == [0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1]
+    assert bits[1] == [1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 0]
+    late = draw_masks((2, 10), 0.3, seed=5, first=1_000_000, count=1)
+    assert late.ravel().tolist() == [0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1]

@@ -5,13 +5,10 @@ from functools import partial
 from typing import Any
 
 from theanoish.command import checkpoint_path, escaped, progress, user_path
-from theanoish.data.dataset import SPLITS
+from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError
-from theanoish.experiments.baselines import baselines_text, measure_baselines
-from theanoish.experiments.comparison import compare_checkpoints, write_differences
-from theanoish.experiments.evaluation import FEWEST_CLIPS, FEWEST_POSITIVES, evaluate, write_csv, write_predictions
 from theanoish.files import check_outputs, write_json
-from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
+from theanoish.machine import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import Settings
 
 
@@ -44,6 +41,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def report(values: dict[str, Any]) -> str:
     """The table of tags and the means as text."""
+    from theanoish.experiments.evaluation import FEWEST_CLIPS, FEWEST_POSITIVES
+
     lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
     for row in values["tags"]:
         auc, precision = number(row["auc"]), number(row["average_precision"])
@@ -109,6 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
         return print_baselines(args)
     if args.other:
         return print_difference(args)
+    # not above, as it takes long: whoever asks for help or mistypes waits for nothing
+    from theanoish.experiments.evaluation import evaluate, write_csv, write_predictions
+
     with progress() as update:
         split, backend = args.split or "test", args.backend or DEFAULT_BACKEND
         values, predictions = evaluate(args.checkpoint, args.data, split, backend, partial(update, "windows"))
@@ -128,6 +130,9 @@ def print_baselines(args: argparse.Namespace) -> int:
             raise InputError(
                 f"--baselines names its data set and takes only --json and --predictions beside; leave out --{name}"
             )
+    from theanoish.experiments.baselines import baselines_text, measure_baselines
+    from theanoish.experiments.evaluation import write_predictions
+
     with progress() as update:
         values, regression = measure_baselines(args.baselines, update)
     if args.json:
@@ -141,6 +146,8 @@ def print_baselines(args: argparse.Namespace) -> int:
 def print_difference(args: argparse.Namespace) -> int:
     if args.predictions:
         raise InputError("--predictions are those of one checkpoint; leave it out, or the second checkpoint")
+    from theanoish.experiments.comparison import compare_checkpoints, write_differences
+
     paths, split = (args.checkpoint, args.other), args.split or "test"
     values = compare_checkpoints(paths, args.data, split, args.backend or DEFAULT_BACKEND)
     if args.json:

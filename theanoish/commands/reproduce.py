@@ -20,7 +20,7 @@ from theanoish.experiments.sweep import Event, run_cells
 from theanoish.experiments.tables import collect, comparison, markdown, read_cells, write_tables
 from theanoish.experiments.workers import Machine, places_here
 from theanoish.interrupt import StopRequest
-from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND
+from theanoish.machine import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import TYPES
 
 # settings that the paper leaves open, besides the number of updates

@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from theanoish.command import checkpoint_path, escaped, positive, user_path
-from theanoish.data.audio import SUFFIXES
+from theanoish.data.folder import SUFFIXES
 from theanoish.errors import InputError
 from theanoish.files import check_outputs
 from theanoish.machine import usable_cores
@@ -25,8 +27,12 @@ _LONGEST_STEM = 200  # bytes, of 255 that a name may have
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("songs", nargs="+", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
-    add("--checkpoint", type=checkpoint_path, help="checkpoint.pkl of a run (default: the weights in models/)")
+    add("songs", nargs="*", type=user_path, metavar="FILE_OR_FOLDER", help="songs, or folders of them")
+    add(
+        "--checkpoint",
+        type=checkpoint_path,
+        help="checkpoint.pkl of a run (default: theanoish's own weights)",
+    )
     add("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
     add("--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust")
     add(
@@ -40,8 +46,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--csv", type=user_path, metavar="FILE", help="write a row per song and a column per tag")
     add("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
     add("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
+    add("--app", type=user_path, metavar="FILE", help="write a page that tags songs itself, in any browser")
     parser.epilog = "With several songs, or a folder of them, --picture and --html name folders."
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if not args.songs and not args.app:
+        parser.error("name a song, a folder of them, or --app")
+    return args
 
 
 def prepare_outputs(args: argparse.Namespace, songs: list[Path], several: bool) -> None:
@@ -67,7 +77,7 @@ def names_within(songs: list[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     taken = {"index"}
     for song in songs:
-        stem = os.fsdecode(os.fsencode(song.stem)[:_LONGEST_STEM])
+        stem = _shortened(song.stem)
         name, number = stem, 1
         while name.casefold() in taken:
             number += 1
@@ -75,6 +85,19 @@ def names_within(songs: list[Path]) -> dict[Path, str]:
         taken.add(name.casefold())
         names[song] = name
     return names
+
+
+def _shortened(stem: str) -> str:
+    """A name cut between letters, which accents, joiners and the like belong to."""
+    letters = os.fsencode(stem).decode(errors="replace")
+    name = letters.encode()[:_LONGEST_STEM].decode(errors="ignore")
+    while (
+        name
+        and len(name) < len(letters)
+        and (name[-1] == "\u200d" or unicodedata.category(letters[len(name)]) in ("Mn", "Mc", "Me", "Cf", "Sk"))
+    ):
+        name = name[:-1]
+    return name
 
 
 def picture_files(path: Path, names: dict[Path, str], about: str) -> Add:
@@ -104,10 +127,24 @@ def html_files(path: Path, names: dict[Path, str], network: str) -> Iterator[Add
         write_index(path / "index.html", rows, network)
 
 
+def write_app(args: argparse.Namespace) -> None:
+    check_outputs([args.app], [*args.songs, args.checkpoint])
+    from theanoish.tagging import app
+
+    app.write_app(args.app, args.checkpoint, args.all_tags)
+
+
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     check_hop(args.hop)
-    songs = find_songs(args.songs)
+    if args.app:
+        write_app(args)
+        if not args.songs:
+            return 0
+    others: Counter[str] = Counter()
+    songs = find_songs(args.songs, others)
+    if others:
+        print("passed over:", ", ".join(f"{count} {kind}" for kind, count in others.most_common()), file=sys.stderr)
     several = len(songs) > 1 or any(path.is_dir() for path in args.songs)
     prepare_outputs(args, songs, several)
     from theanoish.tagging.tagger import load_tagger, tag_songs  # slow, and every worker imports what stands at the top

@@ -7,20 +7,20 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from theanoish.command import checkpoint_path, user_path
-from theanoish.data.dataset import SPLITS, Dataset
+from theanoish.command import checkpoint_path, typed, user_path
 from theanoish.errors import InputError, naming
 from theanoish.files import locked
 from theanoish.interrupt import StopRequest
-from theanoish.model.compile import BACKENDS, DEFAULT_BACKEND, device_name
+from theanoish.machine import BACKENDS, DEFAULT_BACKEND
 from theanoish.settings import METADATA, TYPES, Settings
-from theanoish.training import checkpoint
-from theanoish.training.metrics import chance_error
-from theanoish.training.run import Progress, Run, check_resumable, resume_run, start_run
+
+if TYPE_CHECKING:  # what takes long to import is imported where it is used: whoever asks for help waits for nothing
+    from theanoish.data.dataset import Dataset
+    from theanoish.training.run import Progress, Run
 
 DEFAULT_DATA = Path("data/magnatagatune.h5")
 FEW_CLIPS = 100
@@ -61,7 +61,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 @contextmanager
-def opened_run(args: argparse.Namespace) -> Iterator[Run]:
+def opened_run(args: argparse.Namespace) -> "Iterator[Run]":
     """The run that is asked for, new or resumed, locked against other processes."""
     given = {name: getattr(args, name) for name in TYPES if getattr(args, name) is not None}
     if args.resume:
@@ -69,6 +69,8 @@ def opened_run(args: argparse.Namespace) -> Iterator[Run]:
         others = sorted({*given, *options} - {"updates"})
         if others:
             raise InputError(f"--resume takes the settings of the run; leave out --{others[0].replace('_', '-')}")
+        from theanoish.training.run import check_resumable, resume_run
+
         check_resumable(args.resume)
         with locked(args.resume):
             yield resume_run(args.resume, args.data, args.updates)
@@ -76,6 +78,9 @@ def opened_run(args: argparse.Namespace) -> Iterator[Run]:
     if getattr(args, "continue") and not args.run:
         raise InputError("--continue names its run by --run; to continue one that there is take --resume")
     settings = Settings(**given)
+    from theanoish.data.dataset import Dataset
+    from theanoish.training.run import start_run
+
     dataset = Dataset(args.data or DEFAULT_DATA)
     folder = args.run or Path("runs") / f"{dataset.path.stem}_{settings.name}_seed{settings.seed}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,8 +91,11 @@ def opened_run(args: argparse.Namespace) -> Iterator[Run]:
         yield start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND, args.initial)
 
 
-def continued(folder: Path, settings: Settings, data: Path | None) -> Run:
+def continued(folder: Path, settings: Settings, data: Path | None) -> "Run":
     """The run in a folder, if it is the one that is asked for but for the number of updates; its backend stays."""
+    from theanoish.training import checkpoint
+    from theanoish.training.run import resume_run
+
     file = folder / "state.pkl"
     state = checkpoint.load(file, checkpoint.STATE)
     with naming(file):
@@ -100,8 +108,11 @@ def continued(folder: Path, settings: Settings, data: Path | None) -> Run:
     return resume_run(folder, data, settings.updates)
 
 
-def description(run: Run) -> str:
+def description(run: "Run") -> str:
     """What is about to be done, and on what."""
+    from theanoish.data.hdf5 import SPLITS
+    from theanoish.model.compile import device_name
+
     settings, dataset, done = run.settings, run.dataset, run.progress.update
     clips = {split: int((dataset.splits == split).sum()) for split in SPLITS}
     parameters = sum(variable.get_value().size for variable in run.network.parameters.values())
@@ -120,8 +131,10 @@ def description(run: Run) -> str:
     return "\n".join([*(f"{name + ':':<10}{text}" for name, text in lines.items()), *cautions(dataset)])
 
 
-def cautions(dataset: Dataset) -> list[str]:
+def cautions(dataset: "Dataset") -> list[str]:
     """What is to be said of splits too small to mean anything."""
+    from theanoish.training.metrics import chance_error
+
     lines = []
     if (clips := len(dataset.rows("train"))) < FEW_CLIPS:
         lines.append(f"caution: {clips} clips are few to learn from")
@@ -138,12 +151,12 @@ def cautions(dataset: Dataset) -> list[str]:
 class Reporter:
     """Shows progress on standard error: as a bar on a terminal, elsewhere as a line per validation."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: "Run") -> None:
         self._total, self._validations = run.settings.updates, len(run.progress.history)
         self._bar: Any = None
         self._first: tuple[int, float] | None = None  # update and time, once all is compiled
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         if self._first is None:
             self._first = progress.update, time.monotonic()
             how = {"unit": "", "smoothing": 0.05, "bar_format": "{n_fmt}/{total_fmt}", "disable": None}
@@ -169,7 +182,7 @@ class Reporter:
             self._bar.close()
 
 
-def last_scores(progress: Progress) -> str:
+def last_scores(progress: "Progress") -> str:
     """The last validation as text; empty if there is none."""
     if not progress.history:
         return ""
@@ -178,7 +191,7 @@ def last_scores(progress: Progress) -> str:
     return f", AUC {last['validation_auc']:.4f} ({best})"
 
 
-def silent(progress: Progress) -> str:
+def silent(progress: "Progress") -> str:
     """Layers with many silent units at the last validation as text; empty if there is none."""
     shares = progress.history[-1]["silent"] if progress.history else {}
     return "".join(f", {share:.0%} of {layer} silent" for layer, share in shares.items() if share > SILENT)
@@ -192,9 +205,8 @@ def main(arguments: list[str] | None = None) -> int:
         with StopRequest() as stop, closing(Reporter(run)) as report:
             finished = run.train(stop, report)
     if not finished:
-        print(f"stopped at update {run.progress.update}; continue with: python train.py --resume {run.folder}")
+        print(f"stopped at update {run.progress.update}; continue with: {typed('train')} --resume {run.folder}")
         return 130
-    print(
-        f"best validation AUC {run.progress.best_auc:.4f}; test it with: python evaluate.py {run.folder}/checkpoint.pkl"
-    )
+    test = f"{typed('evaluate')} {run.folder}/checkpoint.pkl"
+    print(f"best validation AUC {run.progress.best_auc:.4f}; test it with: {test}")
     return 0

@@ -1,5 +1,6 @@
 """Reading CSV files of unknown origin: a fault is named with its line, and costs no more than reading up to it."""
 
+import codecs
 import csv
 import gzip
 import zlib
@@ -16,7 +17,12 @@ LONGEST_TEXT = 2**30
 
 
 def read_rows(
-    file: Path, delimiters: str, needed: Sequence[str], line_breaks: bool = False, faults: Faults | None = None
+    file: Path,
+    delimiters: str,
+    needed: Sequence[str],
+    line_breaks: bool = False,
+    faults: Faults | None = None,
+    notes: list[str] | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of the header, then of each row that is not empty, every one as long as the header.
 
@@ -32,6 +38,8 @@ def read_rows(
         Whether a quoted field may hold line breaks; otherwise they are a quotation mark's fault.
     faults : dict from str to list of str, optional
         Takes rows of another length, which are an error otherwise.
+    notes : list of str, optional
+        Takes what was read in another encoding, UTF-16 or Windows-1252, which is an error otherwise.
 
     Raises
     ------
@@ -40,7 +48,8 @@ def read_rows(
     """
     line = 1
     try:
-        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8-sig", newline="") as text:
+        encoding = "utf-8-sig" if notes is None else _encoding(file, notes)
+        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding=encoding, newline="") as text:
             lines = _lines(file, text)
             first = next(lines, "")
             delimiter = max(delimiters, key=first.count)
@@ -72,6 +81,28 @@ def read_rows(
         raise InputError(f"{file}, line {line}: is no row ({error}); see to its quotation marks") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file}: cannot be read as a table ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _encoding(file: Path, notes: list[str]) -> str:
+    """What spreadsheets save a table in: UTF-8 if it can be."""
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as content:
+        head = content.read(4)
+        if head in (b"PK\3\4", b"\xd0\xcf\x11\xe0"):
+            raise InputError(f"{file}: is a spreadsheet, not a table as text; save it by 'Save as', 'CSV UTF-8'")
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            notes.append(f"{file.name}: read as UTF-16")
+            return "utf-16"
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            decoder.decode(head)
+            while chunk := content.read(2**20):
+                decoder.decode(chunk)
+        except UnicodeDecodeError:
+            notes.append(
+                f"warning: {file.name} is not UTF-8 and was read as Windows-1252; see whether its accents are right"
+            )
+            return "cp1252"
+    return "utf-8-sig"
 
 
 def _lines(file: Path, text: TextIO) -> Iterator[str]:

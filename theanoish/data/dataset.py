@@ -6,7 +6,6 @@ one read at a known place, without HDF5 in between; that is what keeps training 
 
 import hashlib
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.hdf5 import BUILD_AGAIN, FORMAT, FORMAT_VERSION, SPLITS, opened, read_apart, table_of, texts_of
+from theanoish.data.hdf5 import BUILD_AGAIN, FORMAT, FORMAT_VERSION, SPLITS, opened, table_of, texts_of
 from theanoish.errors import InputError
 from theanoish.representation import REPRESENTATIONS, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.settings import Settings
-
-_READ_APART: set[tuple[int, int, int, int]] = set()  # files that this process need not try again, by `_identity`
 
 
 class Dataset:
@@ -29,8 +26,6 @@ class Dataset:
     ----------
     path : Path
         The HDF5 file.
-    safe : bool
-        Whether HDF5 is known to read it without a crash and to the end.
 
     Attributes
     ----------
@@ -52,14 +47,11 @@ class Dataset:
         Where the file is missing, is no data set of this project or contradicts itself.
     """
 
-    def __init__(self, path: Path, safe: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
             raise InputError(f"{path}: no such file; build it with preprocess/build_h5.py or name another with --data")
         self._identity = _identity(path)
-        if not safe and self._identity not in _READ_APART:
-            read_apart(read_everything, path)
-            _READ_APART.add(self._identity)
         with opened(path) as file:
             self._read_tables(file)
         self._check()
@@ -239,16 +231,6 @@ class Windows:
             if not read:
                 raise InputError(f"{self._file.name}: ends inside a clip: the file was cut off; {BUILD_AGAIN}")
             buffer = buffer[read:]
-
-
-def read_everything(path: Path) -> None:
-    """Ask HDF5 for all that this module ever asks it for."""
-    with suppress(InputError):
-        dataset = Dataset(path, safe=True)
-        for representation in REPRESENTATIONS:
-            if representation.name in dataset.representations:
-                with suppress(InputError):
-                    Windows(path, representation, False, np.arange(len(dataset.samples)))
 
 
 def _identity(file: Path | int) -> tuple[int, int, int, int]:

@@ -1,13 +1,9 @@
-"""HDF5 files of unknown origin: opened, tried and read so that none does harm, and what marks them as this project's.
-
-HDF5's own library crashes on some damaged files, and never comes back from others.
-"""
+"""HDF5 files of unknown origin: tried and read so that none does harm, and what marks them as this project's."""
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,49 +16,54 @@ from theanoish.errors import InputError
 FORMAT, FORMAT_VERSION = "theanoish", 2
 SPLITS = ("train", "validation", "test")
 BUILD_AGAIN = "build it again with preprocess/build_h5.py --overwrite"
-READING_SECONDS = 30  # of processor time; the tables of MagnaTagATune take a fraction of one
+READING_SECONDS = 60  # the tables of MagnaTagATune take a fraction of one
 TEXT_AT_A_TIME = 1024
-_HERE = str(Path(__file__).resolve().parents[2])  # whence this package comes, wherever the program was started
-_READER = """
-import signal, sys
-from pathlib import Path
-sys.path[:] = sys.argv[3:]
-signal.signal(signal.SIGPROF, signal.SIG_DFL)
-signal.setitimer(signal.ITIMER_PROF, float(sys.argv[2]))
-from {module} import {function}
-{function}(Path(sys.argv[1]))
+_ALARM = """
+import os, select, signal, sys
+if not select.select([0], [], [], float(sys.argv[1]))[0]:
+    os.write(2, os.fsencode(sys.argv[2]))
+    os.kill(os.getppid(), signal.SIGKILL)
 """
-
-
-def read_apart(read: Callable[[Path], None], path: Path) -> None:
-    """Read a file in a process of its own first, whose crash or endless loop is this one's InputError.
-
-    Whatever else is wrong with the file, reading it here will tell.
-
-    Raises
-    ------
-    InputError
-        If reading crashes, or takes more than `READING_SECONDS` of processor time.
-    """
-    reader = _READER.format(module=read.__module__, function=read.__name__)
-    command = [sys.executable, "-c", reader, str(path), str(READING_SECONDS), _HERE, *sys.path]
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if ended.returncode < 0:
-        how = signal.Signals(-ended.returncode)
-        fault = "never comes to an end" if how == signal.SIGPROF else f"crashes ({how.name})"
-        raise InputError(f"{path}: is damaged: HDF5 {fault} where it reads it; {BUILD_AGAIN}")
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The HDF5 file, all that can be wrong with it being an InputError."""
+    """The HDF5 file, all that can be wrong with it being an InputError.
+
+    HDF5 never comes back from some damaged files; then the process ends with a message.
+    """
     try:
-        with h5py.File(path, "r") as file:
+        with (
+            _alarm(f"{path}: is damaged: HDF5 never comes to an end where it reads it; {BUILD_AGAIN}"),
+            _open(path) as file,
+        ):
             yield file
     except BlockingIOError as error:
         raise InputError(f"{path}: is open for writing in another process; close it there") from error
     except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
         raise InputError(f"{path}: is no data set that preprocess/build_h5.py wrote, or damaged ({error})") from error
+
+
+@contextmanager
+def _alarm(message: str) -> Iterator[None]:
+    """End this process with a message if the block takes `READING_SECONDS`.
+
+    Another process waits: while HDF5 runs, Python comes neither to its handlers of signals nor to its other threads.
+    """
+    command = [sys.executable, "-ISc", _ALARM, str(READING_SECONDS), f"error: {message}\n"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # which ends with its input
+        yield
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if "unable to lock" not in str(error):
+            raise
+        return h5py.File(path, "r", locking=False)  # the disk knows no locks, which reading does without
 
 
 def table_of(file: h5py.File, name: str, dtype: Any) -> h5py.Dataset:

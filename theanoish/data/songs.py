@@ -3,20 +3,28 @@
 import posixpath
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.data.annotations import Annotations
-from theanoish.data.audio import audio_files
 from theanoish.data.csv_table import Faults, read_rows
+from theanoish.data.folder import audio_files
 from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError, listed
 
 SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn
+YES, NO = ("1", "1.0", "true", "yes", "y", "x"), ("", "0", "0.0", "false", "no", "n")
+# Columns as beets, Mp3tag and Rekordbox call them, used if there is none of our own name.
+ALIASES = {
+    "file": ("filename", "file name", "path", "location"),
+    "tags": ("genre", "genres"),
+    "title": ("track title",),
+}
 NO_TAGS = ("file", "artist", "title", "album", "split")
 FEW_TO_TRAIN, FEW_TO_SCORE, FEW_SONGS = 10, 3, 10
 
@@ -36,9 +44,10 @@ class _Song:
 def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[str]]:
     """Read a table of labels.
 
-    Its columns are separated by commas, semicolons or tabs: ``file`` (relative to `folder`) and ``tags`` (separated by
-    semicolons), or instead of ``tags`` a column per tag with 1, 0 or nothing; perhaps ``artist``, ``title``, ``album``
-    and ``split``.
+    Its columns are separated by commas, semicolons or tabs: ``file`` (relative to `folder`, absolute, or a name alone
+    if only one file has it) and ``tags`` (separated by semicolons, or by commas if each part is then a tag of several
+    songs), or instead of ``tags`` a column per tag with 1, 0 or nothing (or TRUE, yes, x ...); perhaps ``artist``,
+    ``title``, ``album`` and ``split``.
 
     Parameters
     ----------
@@ -60,8 +69,8 @@ def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list
     """
     faults: Faults = defaultdict(list)
     paths = [str(path.relative_to(folder)) for path in audio_files(folder)]
-    there = {_normal(path): path for path in paths}  # tables and file systems may write a path differently
-    songs = _read_table(table, there, faults)
+    read_as: list[str] = []
+    songs = _read_table(table, partial(_places, folder, *_by_form(paths)), faults, read_as)
     if not faults and not any(song.tags for song in songs):
         faults["no song has a tag; there must be a column 'tags', or one per tag with 1 and 0"] = []
     if faults:
@@ -75,7 +84,7 @@ def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list
         splits = draw_split(labels, [song.artist or f"\0{song.path}" for song in songs], seed)
         by = "artist" if any(song.artist for song in songs) else "file"
         notes = [f"split: drawn by {by} with seed {seed}; the file keeps it"]
-    if unlisted := sorted(set(there.values()) - {song.path for song in songs}):
+    if unlisted := sorted(set(paths) - {song.path for song in songs}):
         notes.append(f"without a row in {table.name}: {len(unlisted)} audio files{listed(unlisted)}")
     return Annotations(
         folder=folder,
@@ -87,7 +96,7 @@ def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list
         splits=splits,
         tags=tags,
         labels=labels,
-    ), notes
+    ), [*notes, *read_as]
 
 
 def draw_split(labels: NDArray[np.uint8], groups: Sequence[str], seed: int) -> NDArray[np.str_]:
@@ -149,8 +158,8 @@ def too_small(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
     return warnings
 
 
-def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Song]:
-    rows = read_rows(table, ",;\t", (), line_breaks=True, faults=faults)
+def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults, notes: list[str]) -> list[_Song]:
+    rows = read_rows(table, ",;\t", (), line_breaks=True, faults=faults, notes=notes)
     _, header = next(rows)
     header = [unicodedata.normalize("NFC", name.strip()) for name in header]
     columns = {name.casefold(): i for i, name in enumerate(header)}
@@ -158,20 +167,32 @@ def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Son
     counts = Counter(name.casefold() if name.casefold() in known else name for name in header if name)
     if doubled := [name for name, count in counts.items() if count > 1]:
         raise InputError(f"{table}, line 1: has more than one column {', '.join(map(repr, doubled))}")
+    for name, aliases in ALIASES.items():
+        if name not in columns and (found := [alias for alias in aliases if alias in columns]):
+            columns[name] = columns[found[0]]
+            notes.append(f"column {header[columns[name]]!r} was read as '{name}'")
     if "file" not in columns:
         raise InputError(f"{table}, line 1: has no column 'file', only {', '.join(map(repr, header))}")
     tag_columns = [i for i, name in enumerate(header) if name and name.casefold() not in NO_TAGS]
     if "tags" in columns:
         tag_columns = []  # what else is in the table is for its reader
+    content = list(rows)
+    separator = ";"
+    if "tags" in columns:
+        separator = _separator([row[columns["tags"]] for _, row in content], notes)
     songs: list[_Song] = []
     lines: dict[str, int] = {}
-    for line, row in rows:
+    for line, row in content:
 
         def cell(name: str, row: list[str] = row) -> str:
             return row[columns[name]].strip() if name in columns else ""
 
-        path = there.get(_normal(cell("file")), cell("file"))
-        if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        path, *others = places(cell("file")) or [cell("file")]
+        if others:
+            faults["more than one file has this name: write its folder, too"].append(
+                f"line {line}: {', '.join(map(repr, [path, *others]))}"
+            )
+        elif not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             faults["'file' must name a file in the folder"].append(f"line {line}: {path!r}")
         elif path in lines:
             faults["a file has more than one row"].append(f"line {line}: {path!r}, as in line {lines[path]}")
@@ -180,12 +201,48 @@ def _read_table(table: Path, there: dict[str, str], faults: Faults) -> list[_Son
         if "split" in columns and split not in SPLITS:
             faults[f"'split' must be {', '.join(SPLITS)}"].append(f"line {line}: {cell('split')!r}")
         for i in tag_columns:
-            if row[i].strip() not in ("", "0", "1"):
-                faults["a tag's column must hold 1, 0 or nothing"].append(f"line {line}, {header[i]!r}: {row[i]!r}")
-        tags = {unicodedata.normalize("NFC", tag.strip()) for tag in cell("tags").split(";")} - {""}
-        tags |= {header[i] for i in tag_columns if row[i].strip() == "1"}
+            if row[i].strip().casefold() not in (*YES, *NO):
+                kind = "a tag's column must hold 1, 0 or nothing; call a column of words 'tags'"
+                faults[kind].append(f"line {line}, {header[i]!r}: {row[i]!r}")
+        tags = {unicodedata.normalize("NFC", tag.strip()) for tag in cell("tags").split(separator)} - {""}
+        tags |= {header[i] for i in tag_columns if row[i].strip().casefold() in YES}
         songs.append(_Song(path, cell("artist"), cell("title"), cell("album"), split, frozenset(tags)))
     return songs
+
+
+def _separator(cells: list[str], notes: list[str]) -> str:
+    """What stands between the tags of a song: a comma if there are no semicolons and it makes tags of several songs."""
+    if any(";" in cell for cell in cells) or not any("," in cell for cell in cells):
+        return ";"
+    songs_of = Counter(tag for cell in cells for tag in {part.strip() for part in cell.split(",")} - {""})
+    if min(songs_of.values(), default=0) > 1:
+        notes.append("tags: separated at commas, since no row has a semicolon")
+        return ","
+    notes.append(
+        "warning: 'tags' has commas but no semicolon, and what a comma separates is often one song's alone: "
+        "each row was taken as one tag"
+    )
+    return ";"
+
+
+def _by_form(paths: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Paths by their normal form, and by that of their last part."""
+    forms: dict[str, list[str]] = defaultdict(list)
+    names: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        forms[_normal(path)].append(path)
+        names[posixpath.basename(_normal(path))].append(path)
+    return forms, names
+
+
+def _places(folder: Path, forms: dict[str, list[str]], names: dict[str, list[str]], written: str) -> list[str]:
+    """Files that a table may mean: exactly one, where it and the file system agree in every byte."""
+    form = _normal(written)
+    for base in (folder.absolute(), folder.resolve()):
+        written = written.removeprefix(f"{base}/")
+        form = form.removeprefix(f"{_normal(str(base))}/")
+    found = forms.get(form, []) or ([] if "/" in form else names.get(form, []))
+    return [written] if written in found else found
 
 
 def _normal(path: str) -> str:

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from theanoish.data.dataset import Dataset, Windows
 from theanoish.data.mel import log_mel
@@ -84,6 +82,8 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
         return predicted
 
     warnings = [] if has_raw else ["the file has no raw samples: mean, RMS and peak were not looked at"]
+    from sklearn.preprocessing import StandardScaler  # not above, as scikit-learn takes long to import
+
     squares = StandardScaler().fit(columns[parts["train"]]).transform(columns) ** 2  # so that a middle may be preferred
     for column, name in enumerate(names):
         add(name, np.stack([columns[:, column], squares[:, column]], axis=1))
@@ -150,6 +150,9 @@ def _predict(
     train: NDArray[np.float64], labels: NDArray[np.uint8], test: NDArray[np.float64], strength: float
 ) -> NDArray[np.float32]:
     """Probabilities (test clips, tags) by logistic regression on standardised features; 0 for tags with one class."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
     predicted = np.zeros((len(test), labels.shape[1]), np.float32)

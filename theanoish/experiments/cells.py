@@ -22,7 +22,8 @@ from theanoish.files import read_json
 from theanoish.settings import Settings
 
 _LAST_BYTES = 10_000  # of a log: several lines, the first of which may be cut off
-SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py and evaluate.py
+_CLONE, _PACKAGE = Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1]
+SCRIPTS = _CLONE if (_CLONE / "train.py").exists() else _PACKAGE / "scripts"  # the folder of train.py and evaluate.py
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ def _is_share(value: Any) -> bool:
 
 def _options(settings: Settings) -> list[str]:
     """The options of train.py for what is not its default, and for what names a row of Table 1."""
-    by_rate = replace(settings, learning_rate=None).learning_rate  # type: ignore[arg-type]  # the default
-    defaults = Settings().as_dict() | {"frontend": None, "length": None, "stride": None, "learning_rate": by_rate}
+    usual = replace(settings, learning_rate=None, strided_rate=None)  # type: ignore[arg-type]  # follow from the rest
+    rates = {"learning_rate": usual.learning_rate, "strided_rate": usual.strided_rate}
+    defaults = Settings().as_dict() | {"frontend": None, "length": None, "stride": None} | rates
     changed = {name: value for name, value in settings.as_dict().items() if value != defaults[name]}
     options = [
         [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])] for name, value in changed.items()

@@ -42,8 +42,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse
-import scipy.stats
 from numpy.typing import NDArray
 
 from theanoish.experiments.artists import people
@@ -144,6 +142,8 @@ def _one_tag(
 
     Its sums of weights are those of negatives below, at and between the distinct scores of positives, and of positives.
     """
+    from scipy.sparse import csr_array  # not above, as SciPy takes long to import
+
     levels = np.unique(scores[positive])
     if len(levels) == 0 or positive.all():
         return np.full(sum(block.shape[1] for block in blocks), np.nan)
@@ -152,7 +152,7 @@ def _one_tag(
     gaps = 2 * len(levels) + 1
     row = np.where(positive, gaps + place, 2 * place + at_level)
     ones, clips = np.ones(len(scores), np.float32), np.arange(len(scores))
-    sums = scipy.sparse.csr_array((ones, (row, clips)), shape=(gaps + len(levels), len(scores)))
+    sums = csr_array((ones, (row, clips)), shape=(gaps + len(levels), len(scores)))
     parts = []
     for block in blocks:
         weights = (sums @ block).astype(np.float64)
@@ -240,7 +240,9 @@ def interval(
             variance += c**2 * max(0.0, spread - interaction) / seeds
             doubts += (c**2 * spread / seeds) ** 2 / (seeds - 1)
     freedom = variance**2 / doubts if doubts else math.inf
-    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(variance)
     return value, [value - half, value + half]
 
 

@@ -20,11 +20,6 @@ from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.model.descent import Updates
 
-BACKENDS = ("jax", "numba")
-# JAX compiles the network within seconds where Numba takes a minute and C a compiler, runs it no slower, and finds a
-# GPU by itself.
-DEFAULT_BACKEND = "jax"
-
 pytensor.config.floatX = "float32"
 # PyTensor asks for sums and positions in 64 bits, which JAX computes in 32: as good for these networks.
 warnings.filterwarnings("ignore", message="Explicitly requested dtype (float|int)64", category=UserWarning)

@@ -6,7 +6,6 @@ the root of its eigenvalue, are the p filters whose squares sum to the best appr
 """
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from theanoish.mel_scale import mel_filters
@@ -43,6 +42,8 @@ def _strongest(triangle: NDArray[np.float64], window: NDArray[np.float64], count
     unique: a cosine's eigenvalue is its sine's up to rounding, which then decides on the phase of both.
     """
     bins = np.flatnonzero(triangle)
+    import scipy.linalg  # not above, as it takes long and few networks need it
+
     phases = 2 * np.pi / _GRID * np.outer(bins, np.arange(len(window)) - len(window) / 2)
     values, vectors = [], []
     for wave in (np.cos, np.sin):

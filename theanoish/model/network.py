@@ -1,5 +1,6 @@
 """The paper's network (section 4.1, Fig. 1) as one symbolic graph."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -156,6 +157,12 @@ class Network:
         """The parameters that training changes: all of them, but for the strided convolution's if it is fixed."""
         fixed = self.settings.fixed_filters
         return {n: variable for n, variable in self.parameters.items() if not (fixed and n.startswith("strided/"))}
+
+    def with_parameters(self, others: dict[str, Any]) -> "Network":
+        """This network with other shared variables in place of some parameters; the rest it has in common."""
+        network = copy.copy(self)
+        network.parameters = self.parameters | others
+        return network
 
     def measure_start(
         self, windows: NDArray[Any], labels: NDArray[np.uint8], filters: NDArray[np.float32] | None = None

@@ -1,7 +1,8 @@
 """Songs of any length: finding them, decoding them in several processes, and where their windows begin."""
 
 import os
-from collections import deque
+import re
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.audio import SUFFIXES, AudioError, audio_files, read_audio
+from theanoish.data.audio import NO_FILE, AudioError, read_audio
+from theanoish.data.folder import SUFFIXES, audio_files
 from theanoish.data.mel import represented
 from theanoish.errors import InputError
 from theanoish.processes import in_order
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # and what turns text around
 SHORTEST_HOP = 0.1  # seconds
 SONGS_AHEAD = 3  # read but not yet tagged, per worker: what bounds the memory
 
@@ -42,27 +45,30 @@ class Failure:
     reason: str
 
 
-def find_songs(paths: Iterable[Path]) -> list[Path]:
+def find_songs(paths: Iterable[Path], others: Counter[str] | None = None) -> list[Path]:
     """The files among `paths`, and every audio file below the folders among them, sorted within each folder.
+
+    `others` counts what is passed over in folders, by its ending.
 
     Raises
     ------
     InputError
-        If a folder holds none.
+        If a folder holds none, or a path is a pipe or device, which other processes could not open.
     """
     songs: dict[Path, None] = {}
     for path in paths:
-        found = audio_files(path) if path.is_dir() else [path]
+        found = audio_files(path, others) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{path}: no audio file in this folder; they end in {' '.join(sorted(SUFFIXES))}")
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: {NO_FILE}")
         songs.update(dict.fromkeys(found))
     return list(songs)
 
 
 def name_of(path: Path) -> str:
-    """A file's name as text that can be printed, whatever its bytes."""
-    text = os.fsencode(path).decode(errors="replace")
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    """A file's name to be shown, whatever its bytes: control characters would be obeyed or break a line."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", os.fsencode(path).decode(errors="replace"))
 
 
 def read_song(path: Path, representation: Representation) -> Song:

@@ -58,7 +58,7 @@ def as_dict(taggram: Taggram) -> dict[str, Any]:
     ]
     columns = zip(taggram.tags, taggram.probabilities.T.astype(float).round(5).tolist(), strict=True)
     windows = {"begins": taggram.begins.round(3).tolist(), "probabilities": dict(columns)}
-    song = {"file": name_of(taggram.path), "seconds": round(taggram.seconds, 3), "padded": taggram.padded}
+    song = {"file": str(taggram.path), "seconds": round(taggram.seconds, 3), "padded": taggram.padded}
     song["remark"] = taggram.remark
     return {**song, "tags": tags, "windows": windows}
 
@@ -68,13 +68,13 @@ def json_file(path: Path, network: str) -> Iterator[Callable[[Taggram | Failure]
     """A JSON file ``{"network": ..., "songs": [...], "failed": [...]}`` and the function that adds a song to it."""
     failed: list[dict[str, str]] = []
     separator = "\n"
-    with written_whole(path) as beside, beside.open("w", encoding="utf-8") as file:
+    with written_whole(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f'{{"network": {json.dumps(network)}, "songs": [')
 
         def add(song: Taggram | Failure) -> None:
             nonlocal separator
             if isinstance(song, Failure):
-                failed.append({"file": name_of(song.path), "reason": song.reason})
+                failed.append({"file": str(song.path), "reason": song.reason})
                 return
             file.write(separator + json.dumps(as_dict(song), ensure_ascii=False))
             separator = ",\n"
@@ -86,13 +86,16 @@ def json_file(path: Path, network: str) -> Iterator[Callable[[Taggram | Failure]
 @contextmanager
 def csv_file(path: Path, tags: list[str]) -> Iterator[Callable[[Taggram | Failure], None]]:
     """A CSV file with a row per song and a column of mean probabilities per tag, and the function that adds a song."""
-    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    with (
+        written_whole(path) as beside,
+        beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "seconds", *tags])
 
         def add(song: Taggram | Failure) -> None:
             if isinstance(song, Taggram):
                 means = (f"{mean:.5f}" for mean in song.means)
-                writer.writerow([name_of(song.path), f"{song.seconds:.3f}", *means])
+                writer.writerow([song.path, f"{song.seconds:.3f}", *means])
 
         yield add

@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.errors import InputError
+from theanoish.errors import InputError, MissingFileError
 from theanoish.files import read_json
-from theanoish.model.compile import DEFAULT_BACKEND, compile_function
+from theanoish.machine import DEFAULT_BACKEND, usable_cores
+from theanoish.model.compile import compile_function
 from theanoish.model.network import Network
 from theanoish.representation import SAMPLE_RATE
+from theanoish.tagging.memory import song_of
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
 from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import Predictor
 
-DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "models" / "mel_256_256.pkl"
+MODELS = Path(__file__).resolve().parents[1] / "models"
+DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
+OWN = {"mel": "mel_256_256.pkl", "raw": "raw_256_256.pkl"}
+LAYERS = ("hidden", "pool2", "pool1", "front end")
+Sound = str | Path | NDArray[Any]
 
 
 class Tagger:
@@ -50,27 +56,27 @@ class Tagger:
         self._columns = [column for column, tag in enumerate(tags) if tag not in left_out]
         self.tags = [tags[column] for column in self._columns]
         self.name = network.settings.name
+        self._compiled: dict[str, Any] = {}  # by layer, once it is asked for
         self.representation = network.settings.representation
 
-    def tag(self, file: str | Path) -> dict[str, float]:
-        """Mean probability of each tag over the windows of a song, the likeliest first.
+    def __repr__(self) -> str:
+        return f"<theanoish network {self.name}, {len(self.tags)} tags: {', '.join(self.tags[:3])}, ...>"
 
-        Raises
-        ------
-        AudioError
-            If the file is missing, empty, broken or no audio.
-        """
-        taggram = self.windows(file)
+    def tag(self, sound: Sound, sample_rate: int | None = None) -> dict[str, float]:
+        """Mean probability of each tag over the windows of a song, the likeliest first; arguments as of `windows`."""
+        taggram = self.windows(sound, sample_rate=sample_rate)
         return {self.tags[column]: float(taggram.means[column]) for column in taggram.order}
 
-    def windows(self, file: str | Path, hop: float = WINDOW_SECONDS) -> Taggram:
+    def windows(self, sound: Sound, hop: float = WINDOW_SECONDS, sample_rate: int | None = None) -> Taggram:
         """Probabilities of the windows of a song.
 
         Parameters
         ----------
-        file : path
+        sound : path, or int16 or float array (samples,) or (samples, channels)
+            Floats are in [-1, 1). An array needs its `sample_rate`.
         hop : float
             Seconds between the beginnings of two windows, from 0.1 to 3.
+        sample_rate : int, optional
 
         Returns
         -------
@@ -80,16 +86,45 @@ class Tagger:
         Raises
         ------
         AudioError
-            If the file is missing, empty, broken or no audio.
+            If the file is empty, broken or no audio.
+        MissingFileError
+            If there is no such file; it is a FileNotFoundError.
         InputError
-            If `hop` is out of range, or the network's predictions are not finite.
+            If `hop` or the array cannot be used, or the network's predictions are not finite.
         """
-        return self.listen(read_song(Path(file), self.representation), hop)
+        return self.listen(self._song(sound, sample_rate), hop)
 
-    def embed(self, file: str | Path, hop: float = WINDOW_SECONDS) -> NDArray[np.float32]:
-        """The 100 units below the output layer for each window that `windows` has, float32 (windows, 100)."""
-        song = read_song(Path(file), self.representation)
-        return self._of_windows(self._hidden_units, song, window_begins(song.samples, hop))
+    def tag_many(self, paths: Iterable[str | Path], hop: float = WINDOW_SECONDS) -> Iterator[Taggram | Failure]:
+        """The taggrams of many songs, in their order, while every core decodes those to come.
+
+        A file that cannot be read is a `Failure` with its path and reason, and no error.
+        """
+        return tag_songs(self, map(Path, paths), hop, workers=len(usable_cores()))
+
+    def embed(
+        self, sound: Sound, hop: float = WINDOW_SECONDS, layer: str = "hidden", sample_rate: int | None = None
+    ) -> NDArray[np.float32]:
+        """What a layer gives for each window that `windows` has.
+
+        Parameters
+        ----------
+        layer : {"hidden", "pool2", "pool1", "front end"}
+
+        Returns
+        -------
+        float32 array (windows, 100) of the hidden units, or (windows, time, channels)
+        """
+        if layer not in LAYERS:
+            raise InputError(f"there is no layer {layer!r}; there are {', '.join(LAYERS)}")
+        song = self._song(sound, sample_rate)
+        return self._of_windows(self._layer(layer), song, window_begins(song.samples, hop))
+
+    def _song(self, sound: Sound, sample_rate: int | None) -> Song:
+        if not isinstance(sound, str | Path):
+            return song_of(sound, sample_rate, self.representation)
+        if not Path(sound).exists():
+            raise MissingFileError(f"{sound}: no such file")
+        return read_song(Path(sound), self.representation)
 
     @property
     def filters(self) -> NDArray[np.float32]:
@@ -115,10 +150,11 @@ class Tagger:
     def _predictor(self) -> Predictor:
         return Predictor(self._network, DEFAULT_BACKEND)
 
-    @cached_property
-    def _hidden_units(self) -> Any:
-        variable = self._network.window_variable(self._predictor.windows_a_call)
-        return compile_function([variable], self._network.layers(variable)["hidden"], DEFAULT_BACKEND)
+    def _layer(self, name: str) -> Any:
+        if name not in self._compiled:
+            variable = self._network.window_variable(self._predictor.windows_a_call)
+            self._compiled[name] = compile_function([variable], self._network.layers(variable)[name], DEFAULT_BACKEND)
+        return self._compiled[name]
 
     def _of_windows(self, compute: Callable[[Any], Any], song: Song, begins: NDArray[np.int64]) -> NDArray[np.float32]:
         """What a compiled function gives for the windows of a song at `begins`."""
@@ -152,6 +188,7 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
     Parameters
     ----------
     path : Path, optional
+        Of a checkpoint or of the run folder that holds it; "mel" and "raw" are this project's own.
     all_tags : bool
         Also the tags that the model's card, the JSON file beside the checkpoint, calls too rare to trust.
 
@@ -164,6 +201,12 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
         path = DEFAULT_MODEL
         if not path.is_file():
             raise InputError(f"{path}: the weights that come with this project are missing; name a --checkpoint")
+    elif str(path) in OWN and not path.exists():
+        path = MODELS / OWN[str(path)]
+    if path.is_dir():
+        path /= "checkpoint.pkl"
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such file; name a checkpoint or the run folder that holds it")
     saved, network = load_network(path)
     left_out = frozenset() if all_tags else _rare_tags(path.with_suffix(".json"))
     if left_out >= set(saved["tags"]):

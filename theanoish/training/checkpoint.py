@@ -11,12 +11,15 @@ import numpy as np
 
 from theanoish.errors import InputError, naming
 from theanoish.files import written_whole
+from theanoish.model.descent import MEAN
 from theanoish.model.network import HIDDEN_UNITS, Network
 from theanoish.settings import Settings
 from theanoish.training import plain_pickle
 
 CHECKPOINT, STATE = "theanoish checkpoint", "theanoish state"
-VERSION = 3  # 2 held no constants of the start, and parameters by other names
+# Checkpoints of version 2 held no constants of the start, and parameters by other names. States of version 3 called
+# memory "velocities", and are still read.
+VERSIONS = {CHECKPOINT: 3, STATE: 4}
 
 # What each kind of file holds: a type, [what each item is], {str: what each value is} or {field: what it is}.
 _ENTRY = {"update": int, "loss": float, "validation_auc": float, "silent": {str: float}, "best": bool, "time": float}
@@ -33,7 +36,7 @@ _COMMON = {
 }
 _FIELDS = {
     CHECKPOINT: {**_COMMON, "validation_auc": float, "artists": [str]},  # artists of the training split
-    STATE: {**_COMMON, "velocities": {str: np.ndarray}, "losses": {"sum": float, "count": int}},
+    STATE: {**_COMMON, "memory": {str: np.ndarray}, "losses": {"sum": float, "count": int}},
 }
 _BEGINNING = re.compile(
     rb"\x80\x04(?:\x95.{8})?\}\x94?\(\x8c\x06format\x94?\x8c.(theanoish [a-z]+)\x94?\x8c\x07version\x94?K(.)", re.DOTALL
@@ -44,7 +47,7 @@ def save(path: Path, kind: str, values: dict[str, Any]) -> None:
     """Write a checkpoint (CHECKPOINT) or what a run resumes from (STATE); `values`: exactly the fields of that kind."""
     _check(values, _FIELDS[kind], "the file")
     with written_whole(path) as beside:
-        beside.write_bytes(plain_pickle.dump({"format": kind, "version": VERSION, **values}))
+        beside.write_bytes(plain_pickle.dump({"format": kind, "version": VERSIONS[kind], **values}))
 
 
 def load(path: Path, kind: str) -> dict[str, Any]:
@@ -61,14 +64,16 @@ def load(path: Path, kind: str) -> dict[str, Any]:
     beginning = _BEGINNING.match(content)
     if not beginning or beginning[1].decode() != kind:
         raise InputError(f"{path}: not a {kind}")
-    if (version := beginning[2][0]) != VERSION:
+    if not 3 <= (version := beginning[2][0]) <= VERSIONS[kind]:
         raise InputError(
-            f"{path}: a {kind} of version {version}, and this program reads version {VERSION}; "
-            + ("train again" if version < VERSION else "it was written by a later one")
+            f"{path}: a {kind} of version {version}, and this program reads version {VERSIONS[kind]}; "
+            + ("train again" if version < 3 else "it was written by a later one")
         )
     try:
         values = plain_pickle.load(content)
         del values["format"], values["version"]
+        if kind == STATE and version == 3:
+            values["memory"] = values.pop("velocities")
         _check(values, _FIELDS[kind], "the file")
     except Exception as error:  # a damaged pickle raises nearly anything
         raise InputError(f"{path}: a damaged {kind}, or written by another program ({str(error)[:200]})") from error
@@ -84,14 +89,30 @@ def load_network(path: Path) -> tuple[dict[str, Any], Network]:
         If the file is no checkpoint or contradicts itself.
     """
     saved = load(path, CHECKPOINT)
-    tags, parameters = len(saved["tags"]), saved["parameters"]
+    return saved, _network_of(path, saved, saved["parameters"])
+
+
+def load_last(path: Path) -> tuple[dict[str, Any], Network]:
+    """A run's state and its network with the last parameters, averaged if the run averages.
+
+    Raises
+    ------
+    InputError
+        If the file is no state or contradicts itself.
+    """
+    saved = load(path, STATE)
+    means = {name.removesuffix(MEAN): mean for name, mean in saved["memory"].items() if name.endswith(MEAN)}
+    return saved, _network_of(path, saved, saved["parameters"] | means)
+
+
+def _network_of(path: Path, saved: dict[str, Any], parameters: dict[str, Any]) -> Network:
+    tags, weights = len(saved["tags"]), parameters.get("output/weights")
     with naming(path):
-        weights = parameters.get("output/weights")
         if weights is None or weights.shape != (HIDDEN_UNITS, tags):  # before there is a network of that many
             raise InputError(f"its output layer is not one of {tags} tags")
         network = Network(Settings.from_dict(saved["settings"]), tags)
         network.set_values(parameters)
-    return saved, network
+    return network
 
 
 def _check(value: Any, expected: Any, field: str) -> None:

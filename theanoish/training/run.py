@@ -1,7 +1,8 @@
 """A training run and its folder: updates, validation at intervals, the best parameters, and exact resuming.
 
 The folder holds ``settings.json``, ``log.jsonl`` (one line a validation), ``curve.png``, ``checkpoint.pkl`` (the
-parameters with the best validation AUC), ``state.pkl`` (what the run resumes from) and, if the strided filters do not
+averaged parameters with the best validation AUC), ``state.pkl`` (what the run resumes from, the last averaged
+parameters among it) and, if the strided filters do not
 start as noise, ``initial_filters.npy`` and ``initial_filters.json`` (what they were made with). Whoever trains it holds
 its lock (`theanoish.files.locked`) from before the run is started or resumed, so that no two processes do.
 """
@@ -20,8 +21,8 @@ from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError, naming
 from theanoish.files import write_json, write_text
 from theanoish.interrupt import StopRequest
-from theanoish.machine import versions_in_use
-from theanoish.model.compile import BACKENDS
+from theanoish.machine import BACKENDS, versions_in_use
+from theanoish.model.network import set_all, to_file
 from theanoish.settings import Settings
 from theanoish.training import checkpoint
 from theanoish.training.curve import draw_curve
@@ -40,6 +41,7 @@ class Run:
     Attributes
     ----------
     network : Network
+        The one that the descent moves; validated, kept and shown is the mean of its parameters.
     progress : Progress
     initial : str
         The checkpoint whose parameters it started from; empty if it started from its seed.
@@ -60,7 +62,7 @@ class Run:
         self._data = {"path": _noted(dataset.path), "fingerprint": dataset.fingerprint()}
         self._trainer = Trainer(settings, dataset, backend)
         self.network = self._trainer.network
-        self._predictor = Predictor(self.network, backend)
+        self._predictor: Predictor | None = None  # made once the network has its start
         rows = dataset.rows("validation")
         self._validation_windows = dataset.windows(settings, rows)
         self._validation_labels = dataset.labels[rows]
@@ -125,6 +127,8 @@ class Run:
 
     def _validate(self) -> None:
         progress = self.progress
+        if self._predictor is None:
+            self._predictor = Predictor(self._trainer.averaged, self.backend)
         predicted = self._predictor.predict_clips(self._validation_windows)
         if not np.isfinite(predicted.probabilities).all():
             raise self._diverged("predictions are not finite", progress.update)
@@ -138,7 +142,7 @@ class Run:
         if best:  # before the state, which must not know of a checkpoint that is not there
             train = self.dataset.rows("train")
             artists = sorted({self.dataset.artists[row] for row in train} - {""})
-            values = {"validation_auc": auc, "artists": artists}
+            values = {"parameters": self._trainer.averaged.values(), "validation_auc": auc, "artists": artists}
             checkpoint.save(self.folder / "checkpoint.pkl", checkpoint.CHECKPOINT, self._common() | values)
         write_text(self.folder / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in progress.history))
         title = f"{self.settings.name}, seed {self.settings.seed}, {self.dataset.path.name}"
@@ -156,14 +160,14 @@ class Run:
     def save_state(self) -> None:
         """Write ``state.pkl``, which the run resumes from."""
         losses = {"sum": self.progress.loss_sum, "count": self.progress.loss_count}
-        values = {"velocities": self._trainer.memory(), "losses": losses}
+        memory = {name: to_file(variable.get_value()) for name, variable in self._trainer.memory.items()}
+        values = {"parameters": self.network.values(), "memory": memory, "losses": losses}
         checkpoint.save(self.folder / "state.pkl", checkpoint.STATE, self._common() | values)
 
     def _common(self) -> dict[str, Any]:
         return {
             "settings": self.settings.as_dict(),
             "tags": self.dataset.tags,
-            "parameters": self.network.values(),
             "update": self.progress.update,
             "history": self.progress.history,
             "data": self._data,
@@ -206,7 +210,7 @@ class Run:
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that an earlier run of the same settings saved."""
         self.network.set_values(state["parameters"])
-        self._trainer.set_memory(state["velocities"])
+        set_all(self._trainer.memory, state["memory"], "memory")
         losses = state["losses"]
         self.progress = Progress(state["update"], math.nan, losses["sum"], losses["count"], state["history"])
         self.initial = state["initial"]

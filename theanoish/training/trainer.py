@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset
 from theanoish.model.compile import compile_function, free_device_memory, repeat
-from theanoish.model.descent import descend, initial_memory
+from theanoish.model.descent import MEAN, Shared, descend, initial_memory, mean_weights
 from theanoish.model.initial_filters import mel_filters_in_time
-from theanoish.model.network import Network, set_all, to_file
+from theanoish.model.network import Network
 from theanoish.model.start import WINDOWS_MEASURED
 from theanoish.settings import Settings
 from theanoish.training.feeding import ReadAhead, Resident, draw_windows
@@ -31,6 +32,11 @@ class Trainer:
     backend : {"jax", "numba"}
     resident : bool, optional
         Whether the training clips are held on the device; by default where that is an accelerator with room for them.
+
+    Attributes
+    ----------
+    network : Network
+        The one that the descent moves.
     """
 
     def __init__(self, settings: Settings, dataset: Dataset, backend: str, resident: bool | None = None) -> None:
@@ -49,13 +55,26 @@ class Trainer:
         else:
             self._feed = ReadAhead(windows, labels, settings, to_accelerator=room > 0)
         self.network = Network(settings, len(dataset.tags))
-        self._memory = initial_memory(settings, self.network.trained)
+        self._memory: Shared | None = None
         self._compiled: dict[int, Any] = {}
         self._windows, self._labels = windows, labels
 
     def measure_start(self, filters: NDArray[np.float32] | None = None) -> None:
         """Measure what a new network starts from, with `filters` as its strided convolution's if they are not noise."""
         self.network.measure_start(self._first_windows(WINDOWS_MEASURED), self._labels, filters)
+
+    @property
+    def memory(self) -> Shared:
+        """What the update rule remembers, by name: made when it is first asked for, from the network as it is then."""
+        if self._memory is None:
+            self._memory = initial_memory(self.settings, self.network.trained)
+        return self._memory
+
+    @property
+    def averaged(self) -> Network:
+        """The network with the mean parameters: what counts. It is the network itself if the settings ask for none."""
+        means = {name: self.memory[name + MEAN] for name in self.network.trained if self.settings.average}
+        return self.network.with_parameters(means)
 
     def initial_filters(self) -> NDArray[np.float32] | None:
         """What the settings have the strided convolution start as, (filters, length), or learn it; None for noise."""
@@ -83,25 +102,12 @@ class Trainer:
         """All that is compiled to train: `count` updates, as a function from what the feed brings to the losses."""
         inputs = self.network.training_inputs()
         loss = self.network.loss(*inputs)
-        updates = descend(self.settings, loss, self.network.trained, self._memory)
-        blocks, losses, after = repeat(inputs, loss, updates, count)
-        windows, labels, *masks = blocks
+        weight = [pt.scalar("weight", dtype="float32")] if self.settings.average else []
+        updates = descend(self.settings, loss, self.network.trained, self.memory, *weight)
+        blocks, losses, after = repeat([*inputs, *weight], loss, updates, count)
+        windows, labels, *others = blocks
         feed_inputs, givens = self._feed.graph_inputs([windows, labels])
-        return compile_function([*feed_inputs, *masks], losses, self.backend, after, givens)
-
-    def memory(self) -> dict[str, NDArray[np.float32]]:
-        """What the update rule remembers, such as velocities, by name and in the layout of files."""
-        return {name: to_file(variable.get_value()) for name, variable in self._memory.items()}
-
-    def set_memory(self, values: dict[str, NDArray[np.float32]]) -> None:
-        """Give the update rule back what `memory` returned.
-
-        Raises
-        ------
-        InputError
-            If a name, shape or dtype is another.
-        """
-        set_all(self._memory, values, "velocities")
+        return compile_function([*feed_inputs, *others], losses, self.backend, after, givens)
 
     def run(self, first: int, stop: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Perform the updates `first` to ``stop - 1``.
@@ -115,7 +121,7 @@ class Trainer:
         for block, examples in zip(blocks, self._feed.blocks(blocks), strict=True):
             if len(block) not in self._compiled:
                 self._compiled[len(block)] = self._compile(len(block))
-            losses = np.asarray(self._compiled[len(block)](*examples, *self._masks(block)))
+            losses = np.asarray(self._compiled[len(block)](*examples, *self._masks(block), *self._weights(block)))
             yield block.stop, losses
 
     def _masks(self, updates: range) -> list[NDArray[np.uint8]]:
@@ -123,3 +129,6 @@ class Trainer:
             return []
         shape = (self.settings.minibatch, self.network.droppable)
         return [draw_masks(shape, self.settings.dropout, self.settings.seed, updates.start, len(updates))]
+
+    def _weights(self, updates: range) -> list[NDArray[np.float32]]:
+        return [mean_weights(self.settings.average, updates)] if self.settings.average else []

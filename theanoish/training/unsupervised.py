@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-import scipy.optimize
 from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
@@ -220,6 +219,8 @@ def _as_loud_as_a_spectrogram(filters: Array, frames: Array, pool_size: int) -> 
 
     def excess(log_gain: float) -> float:
         return float(np.mean(np.log1p(COMPRESSION * np.exp(log_gain) * ours)) - np.mean(np.log1p(COMPRESSION * mel)))
+
+    import scipy.optimize  # not above, as it takes long and few networks need it
 
     return filters * np.float32(np.exp(scipy.optimize.brentq(excess, -60, 60) / 2))
 

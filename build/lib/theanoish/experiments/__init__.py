@@ -1,1 +1,0 @@
-"""The experiments of the paper: its tables and figures, run and reported."""

@@ -1,1 +1,0 @@
-"""Training a network on a data set, and predicting with it."""

@@ -1,0 +1,69 @@
+"""What stands in audio files beside the sound: tags behind it, marks of encryption."""
+
+import mmap
+import os
+import re
+from typing import BinaryIO, Literal
+
+# Byte order and bytes of a chunk's size, by what a file of chunks begins with.
+_CHUNKS: dict[bytes, tuple[Literal["little", "big"], int]] = {
+    b"RIFF": ("little", 4),
+    b"RF64": ("little", 4),
+    b"FORM": ("big", 4),
+    b"RIFX": ("big", 4),
+    b"caff": ("big", 8),
+}
+_SOUND = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"data", b"SSND", b"fLaC", b"OggS")  # no tag begins so
+# How encryption shows in MP4 (sample entries), ASF (two objects) and Matroska (an element and its method).
+_ENCRYPTED = re.compile(
+    rb"enca|drms|aavd|\xfb\xb3\x11\x22\x23\xbd\xd2\x11|\x14\xe6\x8a\x29\x22\x26\x17\x4c|\x50\x35.{1,8}\x47\xe1",
+    re.DOTALL,
+)
+_NOT_ZERO, _CHUNK_NAME = re.compile(rb"[^\0]"), re.compile(rb"[ -~]{4}")
+
+
+def end_of_chunks(file: BinaryIO) -> int | None:
+    """Where a WAV or AIFF ends by its header; None if that does not say, or for other files."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] not in (b"RIFF", b"RIFX", b"FORM") or head[8:] not in (b"WAVE", b"AIFF", b"AIFC"):
+        return None
+    size = int.from_bytes(head[4:8], _CHUNKS[head[:4]][0])
+    return 8 + size if size > 4 else None
+
+
+def unread(file: BinaryIO, begin: int | None) -> int:
+    """Bytes of a file from the first at or after `begin` that is no tag, chunk beside the sound, or padding."""
+    size = os.fstat(file.fileno()).st_size
+    if begin is None or begin >= size:
+        return 0
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        order, width = _CHUNKS.get(content[:4], ("little", 4))
+        while found := _NOT_ZERO.search(content, begin):
+            begin = found.start()
+            head = content[begin : begin + 16]
+            if head[:3] == b"ID3" and head[3:4] != b" ":  # seven bits a byte; with a space it is a chunk of AIFF
+                length = 10 + sum(
+                    (byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False)
+                )
+            elif head[:8] == b"APETAGEX":
+                length = 32 + int.from_bytes(head[12:16], "little")
+            elif head[:3] == b"TAG":
+                length = 227 if head[3:4] == b"+" else 128
+            elif head[:11] == b"LYRICSBEGIN":
+                ends = re.compile(rb"LYRICS200|LYRICSEND").search(content, begin)
+                length = ends.end() - begin if ends else 0
+            elif _CHUNK_NAME.match(head) and head[:4] not in _SOUND:
+                length = 4 + width + int.from_bytes(head[4 : 4 + width], order)
+            else:
+                length = 0
+            if not 0 < length <= size - begin:
+                return size - begin
+            begin += length
+    return 0
+
+
+def is_encrypted(file: BinaryIO) -> bool:
+    """Whether a file bears a mark of encryption; damaged ones may by chance."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return _ENCRYPTED.search(content) is not None

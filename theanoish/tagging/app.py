@@ -1,0 +1,85 @@
+"""A page that tags: one HTML file that holds a trained network, to be opened by who has a song and nothing else."""
+
+import base64
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.files import read_json
+from theanoish.model.network import Network
+from theanoish.tagging.page import write_player
+from theanoish.tagging.tagger import DEFAULT_MODEL, load_tagger
+from theanoish.training.checkpoint import load_network
+
+_FOLDER = resources.files("theanoish") / "web"
+
+
+def write_app(path: Path, checkpoint: Path | None = None, all_tags: bool = False) -> None:
+    """Write the page that tags songs, with the network of a checkpoint in it.
+
+    Parameters
+    ----------
+    path : Path
+    checkpoint : Path, optional
+        By default the weights that come with this project.
+    all_tags : bool
+        Also the tags that the model's card calls too rare to trust.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint or its card is missing or cannot be used.
+    """
+    tagger = load_tagger(checkpoint, all_tags)
+    saved, network = load_network(checkpoint or DEFAULT_MODEL)
+    columns = [saved["tags"].index(tag) for tag in tagger.tags]
+    code = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("network.js", "resample.js", "worker.js"))
+    write_player(
+        path,
+        title="Tags of your songs",
+        about="A small neural network listens, here in your browser: nothing is installed and nothing is sent.",
+        foot=[
+            f"Mean probabilities over windows of 3 s by {tagger.name}.",
+            *_worth((checkpoint or DEFAULT_MODEL).with_suffix(".json")),
+        ],
+        data={"model": model_of(network) | {"tags": tagger.tags, "columns": columns}},
+        network=code,
+    )
+
+
+def model_of(network: Network) -> dict[str, Any]:
+    """A network as `web/network.js` takes it.
+
+    Returns
+    -------
+    dict
+        ``settings``; ``sizes`` of the parameters and constants by name; and these ``values``, one behind the other as
+        float32 in base64, those of a filter or unit in one piece.
+    """
+    values = {name: _by_unit(name, value) for name, value in network.values().items()}
+    return {
+        "settings": network.settings.as_dict(),
+        "sizes": {name: value.size for name, value in values.items()},
+        "values": base64.b64encode(b"".join(value.astype("<f4").tobytes() for value in values.values())).decode(),
+    }
+
+
+def _by_unit(name: str, value: NDArray[np.float32]) -> NDArray[np.float32]:
+    if value.ndim == 3:  # (filters, channels, width)
+        return value.transpose(0, 2, 1)
+    return value.T if name.endswith("weights") else value
+
+
+def _worth(card: Path) -> list[str]:
+    """What a model's card says of its tags, if there is one."""
+    values = read_json(card) if card.is_file() else {}
+    if not {"trained_on", "test"} <= values.keys():
+        return []
+    trained, test = values["trained_on"], values["test"]
+    return [
+        f"Trained on {trained['what']}. The tags: {trained['labels'].rstrip('.')}.",
+        f"Mean AUC {test['mean_auc']:.2f} on its own test clips (.5 is chance); not {test['is_not']}.",
+    ]

@@ -1,0 +1,56 @@
+"""Sound that a program has in memory, as a song."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theanoish.data.mel import represented
+from theanoish.errors import InputError
+from theanoish.representation import FULL_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Representation
+from theanoish.tagging.songs import Song
+
+
+def song_of(samples: NDArray[Any], sample_rate: int | None, representation: Representation) -> Song:
+    """As `theanoish.tagging.songs.read_song`, of samples as `at_16_khz` takes them."""
+    whole = at_16_khz(samples, sample_rate)
+    padded = np.pad(whole, (0, max(0, WINDOW_SAMPLES - len(whole))))
+    [(_, rows)] = represented(padded, [representation])
+    return Song(Path("samples in memory"), len(whole), rows, "")
+
+
+def at_16_khz(samples: NDArray[Any], sample_rate: int | None) -> NDArray[np.int16]:
+    """Mono samples at 16 kHz, int16 (samples,).
+
+    Parameters
+    ----------
+    samples : int16 or float array (samples,) or (samples, channels)
+        Floats are in [-1, 1). Channels are averaged.
+    sample_rate : int
+
+    Raises
+    ------
+    InputError
+        If there is no sample rate, or samples are none, not finite, or of another dtype or shape.
+    """
+    if sample_rate is None or sample_rate < 1:
+        raise InputError(f"sample_rate is {sample_rate}; give the samples per second of the array")
+    values = np.asarray(samples)
+    if values.ndim not in (1, 2) or values.size == 0 or not (values.dtype == np.int16 or values.dtype.kind == "f"):
+        raise InputError(
+            f"samples are {values.dtype}, shape {values.shape}; they must be int16 or floats in [-1, 1), with shape "
+            "(samples,) or (samples, channels)"
+        )
+    if not np.isfinite(values).all():
+        raise InputError("samples hold numbers that are not finite; mend them")
+    mono = values.astype(np.float32) / (FULL_SCALE if values.dtype == np.int16 else 1)
+    mono = mono.mean(axis=1) if mono.ndim == 2 else mono
+    if sample_rate != SAMPLE_RATE:
+        from scipy.signal import resample_poly  # slow to import, and seldom needed
+
+        ratio = Fraction(SAMPLE_RATE, sample_rate)
+        mono = resample_poly(mono, ratio.numerator, ratio.denominator)
+    whole: NDArray[np.int16] = np.clip(np.rint(mono * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    return whole
