@@ -189,7 +189,7 @@ class Attack:
         found = {}
         for name, kind in (("checkpoint.pkl", checkpoint.CHECKPOINT), ("state.pkl", checkpoint.STATE)):
             values = checkpoint.load(run / name, kind)
-            for field in ("parameters", "velocities"):
+            for field in ("parameters", "memory"):
                 found |= {f"{name} {field} {key}": array.tobytes() for key, array in values.get(field, {}).items()}
         entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
         found["log"] = repr(

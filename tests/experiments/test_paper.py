@@ -11,6 +11,15 @@ def test_findings_are_differences_of_networks_that_tables_have_and_of_the_regres
     assert sum(finding.in_paper for finding in FINDINGS) == 17
 
 
+def test_rows_of_future_work_say_how_fast_their_strided_filters_train():
+    """Those of before there was a rate of their own were trained at the full one."""
+    rates = {cell.row[0]: cell.settings.strided_rate for cell in TABLES["future"]}
+    slow = {row for row, rate in rates.items() if rate == 0.001}
+    assert slow == {row for row in rates if "trained slowly" in row}
+    assert len(slow) == 2
+    assert {rates[row] for row in rates.keys() - slow} == {1.0}
+
+
 @pytest.mark.parametrize(
     ("words", "difference"),  # worked out by hand from the paper's tables
     [
@@ -33,5 +42,6 @@ def test_findings_have_the_papers_differences(words, difference):
 
 def test_paper_auc_is_that_of_the_same_network():
     assert paper_auc(Settings(frontend="mel", updates=7, learning_rate=3.0)) == 0.8815
+    assert paper_auc(Settings(frontend="mel", average=0)) == 0.8815  # as older checkpoints are
     assert paper_auc(Settings(length=512, stride=128)) is None
     assert paper_auc(Settings(dropout=0.5)) is None

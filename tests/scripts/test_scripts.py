@@ -142,6 +142,22 @@ def test_stopped_and_killed_training_is_that_which_never_stopped(finished, data)
     assert [entry["update"] for entry in log] == list(range(50, updates + 1, 50))
 
 
+def test_continue_starts_a_run_and_continues_it(data, tmp_path, capsys):
+    """As often as it is called, to the same parameters as a run that was never stopped."""
+    arguments = ["--data", str(data), *OPTIONS, "--validation-interval", "50"]
+    again = [*arguments, "--run", str(tmp_path / "again"), "--continue"]
+    for updates in ("50", "100", "100"):
+        assert main_of("train.py")([*again, "--updates", updates]) == 0
+    assert main_of("train.py")([*arguments, "--run", str(tmp_path / "once"), "--updates", "100"]) == 0
+    states = [checkpoint.load(tmp_path / name / "state.pkl", checkpoint.STATE) for name in ("again", "once")]
+    assert [state["update"] for state in states] == [100, 100]
+    for name, values in states[1]["parameters"].items():
+        np.testing.assert_array_equal(states[0]["parameters"][name], values, err_msg=name)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()}
+    assert "its run has seed 1, not 9" in refusal(capsys, "train.py", *again, "--seed", "9")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()} == before
+
+
 def test_evaluate(finished, tmp_path, monkeypatch, capsys):
     folder, *_ = finished
     monkeypatch.chdir(tmp_path)
@@ -207,6 +223,8 @@ def refusal(capsys, script, *arguments):
         (["--resume", ".", "--seed", "3"], "leave out --seed"),
         (["--resume", ".", "--run", "x"], "leave out --run"),
         (["--resume", ".", "--initial", "x"], "leave out --initial"),
+        (["--resume", ".", "--continue"], "leave out --continue"),
+        (["--continue"], "--continue names its run by --run"),
         ([], "data/magnatagatune.h5: no such file"),
         (["--data", "text.h5"], "text.h5: is no data set"),
         (["--data", "."], "no such file"),

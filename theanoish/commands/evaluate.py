@@ -1,4 +1,4 @@
-"""Test a checkpoint, tag by tag: python evaluate.py runs/RUN/checkpoint.pkl"""
+"""Test a checkpoint, tag by tag, or two and their difference: python evaluate.py runs/RUN/checkpoint.pkl"""
 
 import argparse
 from functools import partial
@@ -23,6 +23,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="DATA",
         help="instead of a checkpoint: what loudness, offsets and logistic regression reach on this HDF5 data set",
     )
+    other_help = "a second one: what the first scores less this one, on the same clips"
+    add("other", type=checkpoint_path, nargs="?", metavar="checkpoint", help=other_help)
     add("--data", type=user_path, help="HDF5 data set (default: the one it was trained on)")
     add("--split", choices=SPLITS, help="which clips (default: test)")
     add("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
@@ -101,9 +103,11 @@ def number(score: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
-    check_outputs((args.json, args.csv, args.predictions), (args.checkpoint, args.baselines, args.data))
+    check_outputs((args.json, args.csv, args.predictions), (args.checkpoint, args.other, args.baselines, args.data))
     if args.baselines:
         return print_baselines(args)
+    if args.other:
+        return print_difference(args)
     # not above, as it takes long: whoever asks for help or mistypes waits for nothing
     from theanoish.experiments.evaluation import evaluate, write_csv, write_predictions
 
@@ -137,3 +141,39 @@ def print_baselines(args: argparse.Namespace) -> int:
         write_predictions(args.predictions, regression)
     print(baselines_text(values))
     return 0
+
+
+def print_difference(args: argparse.Namespace) -> int:
+    if args.predictions:
+        raise InputError("--predictions are those of one checkpoint; leave it out, or the second checkpoint")
+    from theanoish.experiments.comparison import compare_checkpoints, write_differences
+
+    paths, split = (args.checkpoint, args.other), args.split or "test"
+    values = compare_checkpoints(paths, args.data, split, args.backend or DEFAULT_BACKEND)
+    if args.json:
+        write_json(args.json, values)
+    if args.csv:
+        write_differences(args.csv, values["tags"])
+    print(difference_text(values))
+    return 0
+
+
+def difference_text(values: dict[str, Any]) -> str:
+    """The AUCs of two checkpoints and their differences as text."""
+    lines = [f"{'tag':<20} {'first':>7} {'second':>7} {'difference':>10}  {'95 % interval':<18} {'positives':>9}"]
+    for row in [*values["tags"], {"tag": "mean", **values["mean"], "positives": ""}]:
+        first, second = map(number, row["auc"])
+        difference = "-" if row["difference"] is None else f"{row['difference']:+.4f}"
+        bounds = " to ".join(f"{bound:+.4f}" for bound in row["interval"] or [])
+        lines.append(
+            f"{escaped(row['tag']):<20} {first:>7} {second:>7} {difference:>10}  {bounds:<18} {row['positives']:>9}"
+        )
+    lines.append("")
+    for which, one in zip(("first", "second"), values["checkpoints"], strict=True):
+        lines.append(f"{which}: {escaped(one['path'])}, {one['network']}, update {one['update']}")
+    units = f"{values['resampled']['units']} {values['resampled']['by']}s"
+    lines.append(
+        f"AUC on {values['clips']} clips of split {values['split']} of {values['data']}; intervals over these clips "
+        f"({units} drawn with replacement, alike for both), not over seeds; one of 20 misses the truth"
+    )
+    return "\n".join(lines)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from theanoish.command import checkpoint_path, typed, user_path
-from theanoish.errors import InputError
+from theanoish.errors import InputError, naming
 from theanoish.files import locked
 from theanoish.interrupt import StopRequest
 from theanoish.machine import BACKENDS, DEFAULT_BACKEND
@@ -52,6 +52,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="RUN",
         help="continue the run in this folder; takes only --updates and --data beside",
     )
+    add(
+        "--continue",
+        action="store_true",
+        help="with --run: continue the run if there is one in that folder, otherwise start it",
+    )
     return parser.parse_args(arguments)
 
 
@@ -60,7 +65,8 @@ def opened_run(args: argparse.Namespace) -> "Iterator[Run]":
     """The run that is asked for, new or resumed, locked against other processes."""
     given = {name: getattr(args, name) for name in TYPES if getattr(args, name) is not None}
     if args.resume:
-        others = sorted({*given, *(n for n in ("run", "backend", "initial") if getattr(args, n))} - {"updates"})
+        options = (name for name in ("run", "backend", "initial", "continue") if getattr(args, name))
+        others = sorted({*given, *options} - {"updates"})
         if others:
             raise InputError(f"--resume takes the settings of the run; leave out --{others[0].replace('_', '-')}")
         from theanoish.training.run import check_resumable, resume_run
@@ -69,6 +75,8 @@ def opened_run(args: argparse.Namespace) -> "Iterator[Run]":
         with locked(args.resume):
             yield resume_run(args.resume, args.data, args.updates)
         return
+    if getattr(args, "continue") and not args.run:
+        raise InputError("--continue names its run by --run; to continue one that there is take --resume")
     settings = Settings(**given)
     from theanoish.data.dataset import Dataset
     from theanoish.training.run import start_run
@@ -77,7 +85,27 @@ def opened_run(args: argparse.Namespace) -> "Iterator[Run]":
     folder = args.run or Path("runs") / f"{dataset.path.stem}_{settings.name}_seed{settings.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        if getattr(args, "continue") and (folder / "state.pkl").exists():
+            yield continued(folder, settings, args.data)
+            return
         yield start_run(folder, settings, dataset, args.backend or DEFAULT_BACKEND, args.initial)
+
+
+def continued(folder: Path, settings: Settings, data: Path | None) -> "Run":
+    """The run in a folder, if it is the one that is asked for but for the number of updates; its backend stays."""
+    from theanoish.training import checkpoint
+    from theanoish.training.run import resume_run
+
+    file = folder / "state.pkl"
+    state = checkpoint.load(file, checkpoint.STATE)
+    with naming(file):
+        before = Settings.from_dict(state["settings"]).as_dict()
+    for name, value in settings.as_dict().items():
+        if name != "updates" and before[name] != value:
+            raise InputError(
+                f"{folder}: its run has {name} {before[name]}, not {value}; choose another --run folder, or remove it"
+            )
+    return resume_run(folder, data, settings.updates)
 
 
 def description(run: "Run") -> str:

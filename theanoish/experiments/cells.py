@@ -53,10 +53,7 @@ class Job:
     def commands(self) -> list[list[str]]:
         """The scripts that train and test it, from where earlier ones have left it, with their arguments."""
         folder, data = str(self.folder), ["--data", str(self.data)]
-        if (self.folder / "settings.json").exists():
-            train = ["--resume", folder, *data]
-        else:
-            train = [*_options(self.settings), *data, "--run", folder, "--backend", self.backend]
+        train = [*_options(self.settings), *data, "--run", folder, "--backend", self.backend, "--continue"]
         files = ["--json", f"{folder}/test.json", "--predictions", f"{folder}/test.npz"]
         test = [f"{folder}/checkpoint.pkl", *data, *files, "--backend", self.backend]
         return [["train.py", *train], ["evaluate.py", *test]]
@@ -112,8 +109,9 @@ def _is_share(value: Any) -> bool:
 
 def _options(settings: Settings) -> list[str]:
     """The options of train.py for what is not its default, and for what names a row of Table 1."""
-    by_rate = replace(settings, learning_rate=None).learning_rate  # type: ignore[arg-type]  # the default
-    defaults = Settings().as_dict() | {"frontend": None, "length": None, "stride": None, "learning_rate": by_rate}
+    usual = replace(settings, learning_rate=None, strided_rate=None)  # type: ignore[arg-type]  # follow from the rest
+    rates = {"learning_rate": usual.learning_rate, "strided_rate": usual.strided_rate}
+    defaults = Settings().as_dict() | {"frontend": None, "length": None, "stride": None} | rates
     changed = {name: value for name, value in settings.as_dict().items() if value != defaults[name]}
     options = [
         [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])] for name, value in changed.items()
