@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 
@@ -100,6 +101,19 @@ def test_another_sweeps_tables_are_compared(sweep, tmp_path):
     assert raw in lines
     assert [line[3] for line in lines if line[0] == "mel_256_256"] == ["+0.0000"]
     assert len(lines) == 4  # of the others there is nothing to compare
+
+
+def test_tables_as_csv_hold_the_same_numbers(sweep, tmp_path):
+    results = collect(sweep, ["1", "2"])
+    write_tables(tmp_path, results)
+    with (tmp_path / "tables.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["table"] for row in rows] == ["1"] * 10 + ["2"] * 3
+    (raw,) = [row for row in rows if row["network"] == "raw_256_256"]
+    (cell,) = [cell for cell in results["tables"]["1"] if cell["network"] == "raw_256_256"]
+    assert (raw["row"], raw["seeds"], raw["paper_auc"]) == ("256, 256, raw", "3", "0.8487")
+    assert [float(raw[name]) for name in ("mean_auc", "low", "high")] == [cell["mean_auc"], *cell["interval"]]
+    assert rows[0] | {"mean_auc": "", "low": "", "high": "", "seeds": "0"} == rows[0]  # nothing is finished
 
 
 HUGE = '{"tables": {"1": [{"network": "x", "mean_auc": 1%s, "interval": null}]}}' % ("0" * 400)

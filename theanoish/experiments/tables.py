@@ -1,5 +1,7 @@
 """The paper's tables and the project's own: what a sweep has reached, beside the paper's numbers and with intervals."""
 
+import csv
+import io
 import math
 import statistics
 from dataclasses import dataclass
@@ -216,9 +218,22 @@ def _aligned(lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
+def as_csv(results: dict[str, Any]) -> str:
+    """The cells of the tables as CSV, one a line; what is not known is empty."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["table", "row", "network", "seeds", "mean_auc", "low", "high", "paper_auc"])
+    for table, cells in results["tables"].items():
+        for cell in cells:
+            scores = [cell["mean_auc"], *(cell["interval"] or ["", ""]), cell["paper_auc"]]
+            rows.writerow([table, ", ".join(cell["row"]), cell["network"], len(cell["runs"]), *scores])
+    return text.getvalue()
+
+
 def write_tables(folder: Path, results: dict[str, Any]) -> None:
-    """Write ``tables.md`` and ``tables.json``."""
+    """Write ``tables.md``, ``tables.csv`` and ``tables.json``."""
     write_text(folder / "tables.md", markdown(results))
+    write_text(folder / "tables.csv", as_csv(results))
     write_json(folder / "tables.json", results)
 
 
