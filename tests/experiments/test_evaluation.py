@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import reference
-from evaluate import report
 from small_data import TAGS, clip_of, small_settings, write_small_data
+from theanoish.commands.evaluate import report
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments.evaluation import (
