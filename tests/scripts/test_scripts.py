@@ -158,6 +158,21 @@ def test_continue_starts_a_run_and_continues_it(data, tmp_path, capsys):
     assert {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()} == before
 
 
+def test_evaluate_subtracts_a_second_checkpoint(finished, tmp_path, capsys):
+    """From which nothing is left if it is the first; predictions are of one only."""
+    path = str(finished[0] / "checkpoint.pkl")
+    files = ["--json", str(tmp_path / "d.json"), "--csv", str(tmp_path / "d.csv")]
+    assert main_of("evaluate.py")([path, path, *files]) == 0
+    printed = capsys.readouterr().out
+    (mean,) = [line.split() for line in printed.splitlines() if line.startswith("mean")]
+    values = json.loads((tmp_path / "d.json").read_text())
+    assert mean[1] == mean[2] == f"{values['mean']['auc'][0]:.4f}"
+    assert float(mean[3]) == values["mean"]["difference"] == 0
+    assert {row["difference"] for row in values["tags"]} == {0}
+    assert len((tmp_path / "d.csv").read_text().splitlines()) == 1 + len(values["tags"])
+    assert "leave it out" in refusal(capsys, "evaluate.py", path, path, "--predictions", str(tmp_path / "p.npz"))
+
+
 def test_evaluate(finished, tmp_path, monkeypatch, capsys):
     folder, *_ = finished
     monkeypatch.chdir(tmp_path)
