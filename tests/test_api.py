@@ -62,7 +62,7 @@ def test_layers(model, tmp_path):
     song = write_song(tmp_path / "song.wav", 5)
     shapes = {layer: model.embed(song, layer=layer).shape for layer in ("front end", "pool1", "pool2", "hidden")}
     assert shapes == {"front end": (2, 46, 128), "pool1": (2, 10, 32), "pool2": (2, 1, 32), "hidden": (2, 100)}
-    values = model._network.values()
+    values = model.network.values()
     flat = model.embed(song, layer="pool2").reshape(2, -1)
     hidden = np.maximum(0, flat @ values["hidden/weights"] + values["hidden/bias"])
     np.testing.assert_allclose(hidden, model.embed(song), rtol=1e-4, atol=1e-6)

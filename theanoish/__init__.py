@@ -20,7 +20,7 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
         A checkpoint, or the run folder that holds it; "mel" or "raw" for the weights that come with this project, by
         default the former.
     all_tags : bool
-        Also the tags that the model's card calls too rare to trust.
+        Also tags too rare to trust, or no better than chance in the test.
 
     Returns
     -------

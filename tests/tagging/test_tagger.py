@@ -158,7 +158,7 @@ def test_predictions_that_are_no_numbers_are_an_error(song):
     tagger, values = tagger_of(Settings(length=1024, stride=1024))
     for layer, use in (("output", tagger.windows), ("hidden", tagger.embed)):
         values[f"{layer}/bias"][:] = np.nan
-        tagger._network.set_values(values)
+        tagger.network.set_values(values)
         with pytest.raises(InputError, match="not finite"):
             use(song)
 

@@ -9,9 +9,11 @@ from theanoish.files import check_outputs
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("checkpoint", nargs="?", type=checkpoint_path, help="checkpoint.pkl of a run (default: the weights in models/)")
+    add(
+        "checkpoint", nargs="?", type=checkpoint_path, help="checkpoint.pkl of a run (default: theanoish's own weights)"
+    )
     add("output", type=user_path, metavar="OUT.html", help="the page")
-    add("--all-tags", action="store_true", help="also tags that the model's card calls too rare to trust")
+    add("--all-tags", action="store_true", help="also tags too rare to trust, or no better than chance in the test")
     return parser.parse_args(arguments)
 
 

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.files import read_json
 from theanoish.model.network import Network
 from theanoish.tagging.page import write_player
-from theanoish.tagging.tagger import DEFAULT_MODEL, load_tagger
-from theanoish.training.checkpoint import load_network
+from theanoish.tagging.tagger import load_tagger
 
 _FOLDER = resources.files("theanoish") / "web"
 
@@ -26,7 +24,7 @@ def write_app(path: Path, checkpoint: Path | None = None, all_tags: bool = False
     checkpoint : Path, optional
         By default the weights that come with this project.
     all_tags : bool
-        Also the tags that the model's card calls too rare to trust.
+        Also tags too rare to trust, or no better than chance in the test.
 
     Raises
     ------
@@ -34,18 +32,13 @@ def write_app(path: Path, checkpoint: Path | None = None, all_tags: bool = False
         If the checkpoint or its card is missing or cannot be used.
     """
     tagger = load_tagger(checkpoint, all_tags)
-    saved, network = load_network(checkpoint or DEFAULT_MODEL)
-    columns = [saved["tags"].index(tag) for tag in tagger.tags]
     code = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("network.js", "resample.js", "worker.js"))
     write_player(
         path,
         title="Tags of your songs",
         about="A small neural network listens, here in your browser: nothing is installed and nothing is sent.",
-        foot=[
-            f"Mean probabilities over windows of 3 s by {tagger.name}.",
-            *_worth((checkpoint or DEFAULT_MODEL).with_suffix(".json")),
-        ],
-        data={"model": model_of(network) | {"tags": tagger.tags, "columns": columns}},
+        foot=[f"Mean probabilities over windows of 3 s by {tagger.name}.", *tagger.worth.sentences],
+        data={"model": model_of(tagger.network) | {"tags": tagger.tags, "columns": tagger.columns}},
         network=code,
     )
 
@@ -71,15 +64,3 @@ def _by_unit(name: str, value: NDArray[np.float32]) -> NDArray[np.float32]:
     if value.ndim == 3:  # (filters, channels, width)
         return value.transpose(0, 2, 1)
     return value.T if name.endswith("weights") else value
-
-
-def _worth(card: Path) -> list[str]:
-    """What a model's card says of its tags, if there is one."""
-    values = read_json(card) if card.is_file() else {}
-    if not {"trained_on", "test"} <= values.keys():
-        return []
-    trained, test = values["trained_on"], values["test"]
-    return [
-        f"Trained on {trained['what']}. The tags: {trained['labels'].rstrip('.')}.",
-        f"Mean AUC {test['mean_auc']:.2f} on its own test clips (.5 is chance); not {test['is_not']}.",
-    ]

@@ -50,6 +50,9 @@ class Tagger:
         Without those left out.
     worth : Worth
         What its card or the scores of its run say of them.
+    network : Network
+    columns : list of int
+        Of `tags` among the network's outputs.
     name : str
         Of the network, such as mel_256_256.
     representation : Representation
@@ -59,9 +62,9 @@ class Tagger:
     def __init__(
         self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset(), worth: Worth = _UNKNOWN
     ) -> None:
-        self._network = network
-        self._columns = [column for column, tag in enumerate(tags) if tag not in left_out]
-        self.tags = [tags[column] for column in self._columns]
+        self.network = network
+        self.columns = [column for column, tag in enumerate(tags) if tag not in left_out]
+        self.tags = [tags[column] for column in self.columns]
         self.worth = worth
         self.name = network.settings.name
         self._compiled: dict[str, Any] = {}  # by layer, once it is asked for
@@ -145,31 +148,31 @@ class Tagger:
         """
         if not self.representation.is_raw:
             raise InputError(f"{self.name} takes spectrograms: only a network that takes raw audio has such filters")
-        return self._network.values()["strided/filters"]
+        return self.network.values()["strided/filters"]
 
     def listen(self, song: Song, hop: float = WINDOW_SECONDS) -> Taggram:
         """As `windows`, of a song that has been read."""
         begins = window_begins(song.samples, hop)
-        probabilities = self._of_windows(self._predictor.predict_windows, song, begins)[:, self._columns]
+        probabilities = self._of_windows(self._predictor.predict_windows, song, begins)[:, self.columns]
         seconds = song.samples / SAMPLE_RATE
         return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
 
     @property
     def digest(self) -> str:
         """Of settings and parameters: what tells two networks of one name apart."""
-        digest = hashlib.sha256(repr(self._network.settings).encode())
-        for value in self._network.values().values():
+        digest = hashlib.sha256(repr(self.network.settings).encode())
+        for value in self.network.values().values():
             digest.update(value.tobytes())
         return digest.hexdigest()
 
     @cached_property
     def _predictor(self) -> Predictor:
-        return Predictor(self._network, DEFAULT_BACKEND)
+        return Predictor(self.network, DEFAULT_BACKEND)
 
     def _layer(self, name: str) -> Any:
         if name not in self._compiled:
-            variable = self._network.window_variable(self._predictor.windows_a_call)
-            self._compiled[name] = compile_function([variable], self._network.layers(variable)[name], DEFAULT_BACKEND)
+            variable = self.network.window_variable(self._predictor.windows_a_call)
+            self._compiled[name] = compile_function([variable], self.network.layers(variable)[name], DEFAULT_BACKEND)
         return self._compiled[name]
 
     def _of_windows(self, compute: Callable[[Any], Any], song: Song, begins: NDArray[np.int64]) -> NDArray[np.float32]:
