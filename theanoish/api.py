@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset
-from theanoish.data.hdf5 import FORMAT, FORMAT_VERSION, SPLITS
+from theanoish.data.hdf5 import SPLITS
 from theanoish.data.mel import represented
+from theanoish.data.storage import Arrays, description, first_row, write_tables
 from theanoish.errors import InputError, MissingFileError
 from theanoish.experiments import evaluation
 from theanoish.files import locked, written_whole
@@ -72,26 +72,32 @@ def write_dataset(
     sounds = [at_16_khz(clips[clip], sample_rate) for clip in order]
     if short := [clip for clip, sound in zip(order, sounds, strict=True) if len(sound) < WINDOW_SAMPLES]:
         raise InputError(f"{path}: clip {short[0]} is shorter than a window of {WINDOW_SAMPLES / SAMPLE_RATE:g} s")
-    with written_whole(Path(path)) as beside, h5py.File(beside, "w") as file:
-        file.attrs.update(
-            {"format": FORMAT, "format_version": FORMAT_VERSION, "sample_rate": SAMPLE_RATE, "tags_kept": "all"}
-        )
-        file["tags"], file["labels"] = list(tags), table[order].astype(np.uint8)
-        file["clips/id"], file["clips/samples"] = np.array(order, np.int64), np.array([len(s) for s in sounds])
-        file["clips/split"], file["clips/artist"] = [splits[c] for c in order], [named[c] for c in order]
-        for name in ("path", "album", "title"):
-            file[f"clips/{name}"] = [""] * len(order)
-        _write_values(file, sounds, wanted)
+    tables: dict[str, Any] = {
+        "tags": list(tags),
+        "labels": table[order].astype(np.uint8),
+        "clips/id": np.array(order, np.int64),
+        "clips/split": [splits[clip] for clip in order],
+        "clips/artist": [named[clip] for clip in order],
+    }
+    tables |= {f"clips/{name}": [""] * len(order) for name in ("path", "album", "title")}
+    with written_whole(Path(path)) as beside:
+        _write(beside, sounds, wanted, tables)
     return Path(path)
 
 
-def _write_values(file: h5py.File, sounds: list[NDArray[np.int16]], wanted: list[Representation]) -> None:
-    for representation in wanted:
-        rows = [next(represented(sound, [representation]))[1] for sound in sounds]
-        counts = np.array([len(each) for each in rows], np.int64)
-        group = file.create_group(representation.name)
-        group["values"] = np.concatenate(rows).astype(representation.dtype)
-        group["count"], group["start"] = counts, np.cumsum(counts) - counts
+def _write(path: Path, sounds: list[NDArray[np.int16]], wanted: list[Representation], tables: dict[str, Any]) -> None:
+    """As a build does, but for where the clips come from."""
+    samples = np.array([len(sound) for sound in sounds], np.int64)
+    begins = np.cumsum(samples) - samples
+    tables |= {"clips/samples": samples}
+    for each in wanted:
+        tables |= {f"{each.name}/start": first_row(begins, each), f"{each.name}/count": each.rows_of(samples)}
+    attributes = description(wanted)
+    attributes["/"]["tags_kept"] = "all"
+    arrays = Arrays(path, wanted, 0, int(samples.sum()))
+    for sound in sounds:
+        arrays.append(len(sound), list(represented(sound, wanted)))
+    write_tables(path, tables, attributes, begin=lambda: None)
 
 
 def train(
