@@ -1,11 +1,13 @@
 """What a sweep's run folders say beyond its tables.json: python results/runs.py runs/realnotes results/NAME_runs.json
 
-Of each run: test AUC of the parameters that were best on validation and of the last ones, the validation curve, and how
-far the strided filters went. Of each network: its mean with a 95 % interval, and its differences from some others.
+Each network is scored twice: with the parameters that were best on validation, the paper's, and with the last ones,
+averaged if the run averages. Of each there is the mean over seeds with its 95 % interval, and the differences from
+some others. Of each run there are the validation curve and how far the strided filters went.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +15,27 @@ import numpy as np
 
 from theanoish.data.dataset import Dataset
 from theanoish.experiments.contrasts import score_networks
-from theanoish.experiments.evaluation import read_predictions
+from theanoish.experiments.cost import cost
+from theanoish.experiments.evaluation import Predictions, read_predictions
 from theanoish.experiments.figures import initial_filters
 from theanoish.experiments.filters import dominant_frequencies
 from theanoish.experiments.statistics import interval
 from theanoish.files import read_json, write_json
 from theanoish.settings import Settings
 from theanoish.training.checkpoint import load_last, load_network
-from theanoish.training.metrics import score_tags
 from theanoish.training.prediction import Predictor
 
 PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
-# what networks are compared with: spectrograms of 128 and of as many bands, raw audio, filters that stay
+# what networks are compared with: spectrograms of 128 and of as many bands, raw audio, filters that stay or go fast
 OTHERS = ("mel_256_256", "mel_256_256_64_bands", "raw_256_256", f"{PAIRS}_fixed", f"{PAIRS}_rate_1")
 
 
-def last_auc(folder: Path) -> float:
-    """Test AUC of a run's last parameters, averaged if the run averages."""
+def predict_last(folder: Path, best: Predictions) -> Predictions:
+    """What a run's last parameters predict for the clips that its best ones were tested on."""
     saved, network = load_last(folder / "state.pkl")
     dataset = Dataset(Path(saved["data"]["path"]))
-    rows = dataset.rows("test")
-    predicted = Predictor(network, saved["backend"]).predict_clips(dataset.windows(network.settings, rows))
-    return float(score_tags(dataset.labels[rows], predicted.probabilities).mean_auc)
+    windows = dataset.windows(network.settings, dataset.rows("test"))
+    return replace(best, probabilities=Predictor(network, saved["backend"]).predict_clips(windows).probabilities)
 
 
 def moved(folder: Path) -> dict[str, float] | None:
@@ -63,42 +64,51 @@ def describe_run(folder: Path) -> dict[str, Any]:
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return {
         "seed": scores["settings"]["seed"],
-        "auc": scores["mean_auc"],
         "best_update": scores["update"],
-        "last_auc": last_auc(folder),
         "validation": {str(entry["update"]): round(entry["validation_auc"], 5) for entry in log},
         "moved": moved(folder),
     }
 
 
-def over_seeds(parts: list[Any], units: int) -> tuple[float, list[float] | None]:
-    """Value and 95 % interval of a score or a difference; one seed says nothing of others, so that it has none."""
-    value, bounds = interval(parts, units)
-    return float(value), bounds if all(len(scores) > 1 for _, scores, _ in parts) else None
+def compare(predictions: dict[str, dict[int, Predictions]]) -> dict[str, dict[str, Any]]:
+    """Each network's AUC by seed, its mean with an interval, and its differences from `OTHERS`."""
+    scores, resamples = score_networks(predictions)
+
+    def over_seeds(parts: list[Any]) -> tuple[float, list[float] | None]:
+        value, bounds = interval(parts, resamples.units)
+        return float(value), bounds if all(len(each) > 1 for _, each, _ in parts) else None  # one seed says nothing
+
+    found = {}
+    for name, (aucs, resampled) in scores.items():
+        mean, bounds = over_seeds([(1.0, aucs, resampled)])
+        others = {
+            other: over_seeds([(1.0, aucs, resampled), (-1.0, *scores[other])])
+            for other in OTHERS
+            if other in scores and other != name
+        }
+        found[name] = {"aucs": aucs.tolist(), "mean_auc": mean, "interval": bounds, "differences": others}
+    return found
 
 
 def describe(runs: Path) -> dict[str, Any]:
     """All networks of a folder of runs that are trained and tested; their runs must be of one data set."""
     folders: dict[str, list[Path]] = {}
+    costs = {}
     for file in sorted(runs.glob("*/test.npz")):
         settings = Settings.from_dict(read_json(file.with_name("test.json"))["settings"])
         folders.setdefault(settings.name, []).append(file.parent)
-    predictions = {
-        name: {seed: read_predictions(folder / "test.npz") for seed, folder in enumerate(of_network)}
+        costs[settings.name] = cost(settings).operations
+    best = {name: {i: read_predictions(f / "test.npz") for i, f in enumerate(each)} for name, each in folders.items()}
+    last = {name: {i: predict_last(f, best[name][i]) for i, f in enumerate(each)} for name, each in folders.items()}
+    compared = {"best": compare(best), "last": compare(last)}
+    return {
+        name: {
+            "operations": costs[name],
+            "runs": [describe_run(folder) for folder in of_network],
+            **{which: found[name] for which, found in compared.items()},
+        }
         for name, of_network in folders.items()
     }
-    scores, resamples = score_networks(predictions)
-    networks = {}
-    for name, of_network in folders.items():
-        others = [other for other in OTHERS if other in scores and other != name]
-        networks[name] = {
-            "runs": [describe_run(folder) for folder in of_network],
-            **dict(zip(("mean_auc", "interval"), over_seeds([(1.0, *scores[name])], resamples.units), strict=True)),
-            "differences": {
-                other: over_seeds([(1.0, *scores[name]), (-1.0, *scores[other])], resamples.units) for other in others
-            },
-        }
-    return {"resampled": resamples.drawn, "networks": networks}
 
 
 def main() -> None:
