@@ -140,7 +140,7 @@ def _perform(piece: Piece, random: Generator) -> Samples:
             sounds = play_drums(piece.style, bars, beat, random)
         else:
             chord, durations = ((0,), (0.5, 1, 2)) if part == "bass" else ((0, 2, 4), (1, _BAR))
-            sounds = _play(_repeated(steps[7:], roots, chord, random.choice(durations)), part, beat, random)
+            sounds = _play(_repeated(steps[7:], roots, chord, float(random.choice(durations))), part, beat, random)
         mix += random.uniform(0.4, 1) * mixed(sounds)
     return mix
 
