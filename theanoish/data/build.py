@@ -18,11 +18,11 @@ import numpy as np
 
 from theanoish.data.annotations import TAGS_KEPT, most_frequent_tags, read_annotations
 from theanoish.data.plan import LeftOut, Plan, Progress, make_plan, versions
-from theanoish.data.results import Result, Results, opened_results, read_clip
+from theanoish.data.results import Result, Results, read_clip
 from theanoish.data.songs import read_labels, too_small
 from theanoish.data.storage import Arrays, description, first_row, write_tables
 from theanoish.errors import InputError
-from theanoish.files import check_creatable, sync_to_disk
+from theanoish.files import check_creatable, lock, sync_to_disk
 from theanoish.interrupt import StopRequest
 from theanoish.processes import in_parallel
 from theanoish.representation import RAW, SAMPLE_RATE, USUAL_SAMPLES, WINDOW_SAMPLES, Representation
@@ -128,7 +128,9 @@ def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
     output = Path(os.path.realpath(settings.output))  # a link stays one
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f"{output.name}.partial")
-    with opened_results(output.with_name(f"{output.name}.results"), unfinished, plan.fingerprint()) as results:
+    record = output.with_name(f"{output.name}.results")
+    with lock(record, f"{unfinished}: is being written by another process") as file:
+        results = Results(file, record, unfinished, plan.fingerprint())
         resumed = len(results.done)
         try:
             _read_clips(plan, unfinished, results, settings.workers, report)
