@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 from html.parser import HTMLParser
 
@@ -15,7 +14,7 @@ from matplotlib.image import imread
 
 from small_song import write_song
 from theanoish.errors import InputError
-from theanoish.tagging.page import index_row, write_index, write_page
+from theanoish.tagging.page import write_page
 from theanoish.tagging.picture import check_format, draw_picture
 from theanoish.tagging.taggram import Taggram
 
@@ -141,13 +140,6 @@ def test_names_cannot_become_elements(tmp_path):
     assert "".join(page.texts["title"]) == 2 * song.stem
     assert set(json.loads(page.texts["data"][0])["tags"]) == set(tags)
     assert not re.search(r'\b(src|href)="(?!data:,)', text)  # the page asks for nothing
-    latin = tmp_path / os.fsdecode(b"caf\xe9.html")
-    rows = [index_row(page, taggram_of(song)) for page in (tmp_path / "a #1?.html", latin)]
-    write_index(tmp_path / "index.html", rows, HOSTILE)
-    index = Elements((tmp_path / "index.html").read_text())
-    assert not any(tag == "script" for tag, _ in index.tags)
-    assert ("a", {"href": "a%20%231%3F.html"}) in index.tags
-    assert ("a", {"href": "caf%E9.html"}) in index.tags
 
 
 def test_picture(tmp_path):

@@ -18,6 +18,7 @@ from theanoish.data.folder import SUFFIXES
 from theanoish.errors import InputError
 from theanoish.files import check_outputs, lock
 from theanoish.machine import usable_cores
+from theanoish.tagging.likeness import nearest
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, check_hop, find_songs, name_of
 from theanoish.tagging.tables import as_text, write_songs_csv, write_songs_json
 from theanoish.tagging.taggram import Taggram
@@ -198,13 +199,14 @@ def tag_all(
             bar.update()
     unread = {failure.path for failure in failures}
     tagged = [song for song in songs if song not in unread]
+    alike = nearest([song.units for song in kept.songs(tagged)]) if args.json or args.html else []
     if args.json:
-        write_songs_json(args.json, tagger.name, tagger.worth, kept.songs(tagged), failures)
+        write_songs_json(args.json, tagger.name, tagger.worth, kept.songs(tagged), failures, alike, tagged)
     if args.csv:
         write_songs_csv(args.csv, tagger.tags, kept.songs(tagged))
     if args.html and names:
-        from theanoish.tagging.page import index_row, write_index
+        from theanoish.tagging.index import write_index
 
-        rows = [index_row(pages_of(args, song.path, names)[0], song) for song in kept.songs(tagged)]
-        write_index(args.html / "index.html", rows, tagger.name, tagger.worth.sentences)
+        rows = ((pages_of(args, song.path, names)[0], song) for song in kept.songs(tagged))
+        write_index(args.html / "index.html", rows, alike, tagger.tags, tagger.name, tagger.worth)
     return failures

@@ -8,7 +8,6 @@ import base64
 import hashlib
 import io
 import json
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,7 +15,6 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import soundfile
 
@@ -24,7 +22,7 @@ from theanoish.data.audio import decode
 from theanoish.files import write_text
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.colours import ON_DARK, ON_LIGHT, STEPS
-from theanoish.tagging.taggram import Taggram, clock
+from theanoish.tagging.taggram import Taggram
 
 # What browsers are known to play, by FFmpeg's names of container and codec.
 PLAYED = {
@@ -38,7 +36,6 @@ PLAYED = {
 RATES_PLAYED = (8_000, 96_000)
 TOLERANCE = 0.25  # seconds between what a file's header says and what is drawn
 LARGEST = 150_000_000  # bytes of a file that is embedded as it is; a browser reads them in some six seconds
-NAMED = 3  # tags in a song's summary
 _FOLDER = resources.files("theanoish.tagging") / "templates"
 
 
@@ -88,7 +85,6 @@ def write_player(
     network : str
         JavaScript.
     """
-    script = _text("page.js")
     values = {
         "title": escape(title),
         "about": escape(about),
@@ -98,34 +94,24 @@ def write_player(
         "data": json.dumps(data).replace("<", "\\u003c"),
         "sound": sound,
         "network": network,
-        "script": script,
-        "script_hash": _digest(script),
     }
-    _write(path, "page.html", values)
+    write_filled(path, "page", values)
 
 
-def index_row(page: Path, song: Taggram) -> str:
-    """A song's row in the list that `write_index` writes into the folder of its page."""
-    link = f'<a href="{quote(os.fsencode(page.name))}">{escape(song.name)}</a>'
-    return f"<tr><td>{link}</td><td>{clock(song.seconds)}</td><td>{_summary(song)}</td></tr>"
+def write_filled(path: Path, name: str, values: dict[str, str]) -> None:
+    """Write a template's text with `values`, with its script and style, and with their digests."""
+    script, own_style = _text(f"{name}.js"), "" if name == "page" else _text(f"{name}.css")
 
-
-def write_index(path: Path, rows: list[str], network: str, worth: Iterable[str] = ()) -> None:
-    """Write the list of songs; sentences about the tags' `worth` stand at its head."""
-    about = escape(" ".join([f"{len(rows)} songs, tagged by {network}.", *worth]))
-    _write(path, "index.html", {"title": "Songs", "about": about, "rows": "\n".join(rows)})
-
-
-def _write(path: Path, template: str, values: dict[str, str]) -> None:
     def palette(colours: list[str]) -> str:
         return ":root{" + "".join(f"--c{i}:{colour};" for i, colour in enumerate(colours)) + "}"
 
     steps = "".join(f".c{i}{{fill:var(--c{i})}}" for i in range(STEPS))
     dark = f"@media (prefers-color-scheme: dark){{{palette(ON_DARK)}}}"
-    style = f"{palette(ON_LIGHT)}{dark}{steps}\n{_text('page.css')}"
+    style = f"{palette(ON_LIGHT)}{dark}{steps}\n{_text('page.css')}{own_style}"
     values = values | {"style": style, "style_hash": _digest(style)}
+    values |= {"script": script, "script_hash": _digest(script)}
     # in one pass, so that no value is searched for the names of others
-    text = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _text(template))
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _text(f"{name}.html"))
     write_text(path, text)
 
 
@@ -135,12 +121,6 @@ def _text(name: str) -> str:
 
 def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _summary(taggram: Taggram) -> str:
-    best = taggram.order[:NAMED]
-    tags = (f"<b>{escape(taggram.tags[column])}</b> {taggram.means[column]:.2f}" for column in best)
-    return ", ".join(f"<span>{tag}</span>" for tag in tags)
 
 
 def _sound_of(taggram: Taggram) -> tuple[str, bytes]:
