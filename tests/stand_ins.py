@@ -22,6 +22,9 @@ _EVALUATE = """
 import shutil, sys
 from pathlib import Path
 run = Path(sys.argv[1]).parent
+if Path(sys.argv[1]).name == "state.pkl":
+    (run / "last.json").write_text('{"mean_auc": 0.25}')
+    sys.exit(0)
 for kind in ("json", "npz"):
     shutil.copy(run.parent / f"{run.name}.{kind}", run / f"test.{kind}")
 """

@@ -9,7 +9,7 @@ COMMANDS = {
     "evaluate": "test a checkpoint, tag by tag",
     "reproduce": "every experiment of the paper",
     "figures": "the paper's figures from a checkpoint",
-    "export": "write a checkpoint for other programs: safetensors, NumPy",
+    "export": "write a checkpoint for other programs: ONNX, safetensors, NumPy",
     "app": "hear songs and see their tags in a browser",
 }
 

@@ -43,7 +43,7 @@ def trained_by(arguments):
 )
 def test_the_commands_train_and_test_what_the_cell_is(tmp_path, settings):
     job = Job(settings, tmp_path / "d.h5", tmp_path, "numba")
-    (script, *arguments), (tester, *test_arguments) = job.commands()
+    (script, *arguments), (_, *last_arguments), (tester, *test_arguments) = job.commands()
     assert (script, tester) == ("train.py", "evaluate.py")
     assert trained_by(arguments) == settings
     args = train.parse(arguments)
@@ -51,6 +51,8 @@ def test_the_commands_train_and_test_what_the_cell_is(tmp_path, settings):
     args = evaluate.parse(test_arguments)
     assert (args.data, args.checkpoint, args.backend) == (job.data, job.folder / "checkpoint.pkl", "numba")
     assert (args.json, args.predictions) == (job.folder / "test.json", job.folder / "test.npz")
+    args = evaluate.parse(last_arguments)
+    assert (args.data, args.checkpoint, args.json) == (job.data, job.folder / "state.pkl", job.folder / "last.json")
 
 
 def test_the_commands_are_the_same_once_a_cell_was_begun(tmp_path):
@@ -66,9 +68,8 @@ def test_the_commands_are_the_same_once_a_cell_was_begun(tmp_path):
 def test_the_shell_sees_the_same_commands(tmp_path):
     job = Job(SETTINGS, tmp_path / "it's data.h5", tmp_path, "jax")
     words = shlex.split(job.shell_command())
-    first, second = words[: words.index("&&")], words[words.index("&&") + 1 :]
-    assert first[:2] == [sys.executable, str(SCRIPTS / "train.py")]
-    assert [first[2:], second[2:]] == [command[1:] for command in job.commands()]
+    commands = [[sys.executable, str(SCRIPTS / script), *arguments] for script, *arguments in job.commands()]
+    assert words == [*commands[0], "&&", *commands[1], "&&", *commands[2]]
     assert (SCRIPTS / "train.py").exists()
 
 

@@ -21,6 +21,7 @@ from theanoish.experiments.evaluation import (
     write_predictions,
 )
 from theanoish.files import write_json
+from theanoish.model.descent import MEAN
 from theanoish.model.network import Network
 from theanoish.training import checkpoint
 
@@ -130,6 +131,19 @@ def test_artists_heard_come_from_the_checkpoint(data, tmp_path):
     for split, clips in (("validation", (3, 6)), ("train", (10, 12))):
         values, _ = evaluate(path, None, split, "jax")
         assert (values["artist_filtered_clips"], values["artist_strings_filtered_clips"]) == clips
+
+
+def test_the_last_averaged_parameters_are_those_of_the_state(saved, data, tmp_path):
+    """Who was heard in training its checkpoint tells."""
+    values = checkpoint.load(saved, checkpoint.CHECKPOINT)
+    moved = {name: array + 1 for name, array in values["parameters"].items()}
+    means = {f"{name}{MEAN}": array for name, array in values["parameters"].items()}
+    common = {name: values[name] for name in values if name not in ("validation_auc", "artists")}
+    state = common | {"update": 2000, "parameters": moved, "memory": means, "losses": {"sum": 0.0, "count": 0}}
+    checkpoint.save(tmp_path / "state.pkl", checkpoint.STATE, state)
+    save_checkpoint(tmp_path / "checkpoint.pkl", data, CHECKPOINT_TAGS)
+    last, best = evaluate(tmp_path / "state.pkl", None, "test", "jax")[0], evaluate(saved, None, "test", "jax")[0]
+    assert last == best | {"update": 2000}
 
 
 def test_no_clip_is_left_by_unheard_artists(saved, data, tmp_path):

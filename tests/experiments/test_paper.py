@@ -16,8 +16,22 @@ def test_rows_of_future_work_say_how_fast_their_strided_filters_train():
     rates = {cell.row[0]: cell.settings.strided_rate for cell in TABLES["future"]}
     slow = {row for row, rate in rates.items() if rate == 0.001}
     assert slow == {row for row in rates if "trained slowly" in row}
-    assert len(slow) == 2
+    assert len(slow) == 6
     assert {rates[row] for row in rates.keys() - slow} == {1.0}
+    averages = {cell.row[0]: cell.settings.average for cell in TABLES["future"]}
+    assert {row for row, average in averages.items() if not average} == {row for row in rates if "not averaged" in row}
+
+
+def test_the_contrasts_that_answer_the_papers_wish():
+    pairs = {finding.name: finding.pairs for finding in FINDINGS}
+    slow = "raw_256_256_log-square_l2_2_mel-filters"
+    assert pairs["L2 of 2, log, mel-initialised, trained slowly - spectrograms, 128 bands"] == ((slow, "mel_256_256"),)
+    assert pairs["L2 of 2, log, mel-initialised, trained slowly - raw audio"] == ((slow, "raw_256_256"),)
+    of_as_many = pairs["mel-initialised, log, trained slowly - 64 bands, spectrograms"]
+    assert of_as_many == ((slow, "mel_256_256_64_bands"),)
+    assert pairs["trained slowly - fixed, mel-initialised, log"] == ((slow, f"{slow}_fixed"),)
+    for network in ("mel_256_256", "raw_256_256"):
+        assert ((network, f"{network}_not-averaged"),) in pairs.values()
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,16 @@ def test_contrasts_stand_below_the_tables(sweep):
     assert "spectrograms - raw audio, 256/256" in markdown(results)
 
 
+def test_both_choices_of_parameters_are_in_the_json(sweep):
+    """Those that validated best, and the last ones where they were tested."""
+    for job, text in zip(sweep.plan(["1"], ["raw_256_256"]), ('{"mean_auc": 0.75}', "damaged", None), strict=True):
+        if text:
+            (job.folder / "last.json").write_text(text)
+    (cell,) = [cell for cell in collect(sweep, ["1"])["tables"]["1"] if cell["network"] == "raw_256_256"]
+    assert [run["last_auc"] for run in cell["runs"]] == [0.75, None, None]
+    assert (cell["mean_auc"], cell["last_mean_auc"]) == (pytest.approx(1.9 / 3), 0.75)
+
+
 def test_cells_without_predictions_are_not_in_the_tables(sweep):
     for job in sweep.plan(["1"], ["mel_256_256"])[:1]:
         (job.folder / "test.npz").unlink()

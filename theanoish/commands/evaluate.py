@@ -15,8 +15,9 @@ from theanoish.settings import Settings
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
+    checkpoint_help = "checkpoint.pkl, or its run folder; state.pkl: the last parameters, not those that validated best"
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("checkpoint", type=checkpoint_path, nargs="?", help="checkpoint.pkl, or its run folder")
+    what.add_argument("checkpoint", type=checkpoint_path, nargs="?", help=checkpoint_help)
     what.add_argument(
         "--baselines",
         type=user_path,

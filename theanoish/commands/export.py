@@ -1,6 +1,7 @@
-"""Write a checkpoint's weights for other programs: theanoish export CHECKPOINT OUT.safetensors, or OUT.npz"""
+"""Write a checkpoint for other programs: theanoish export CHECKPOINT OUT.onnx, or OUT.safetensors or OUT.npz"""
 
 import argparse
+import io
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from theanoish.command import checkpoint_path, user_path
 from theanoish.errors import InputError
 from theanoish.files import check_outputs, written_whole
+from theanoish.model.network import Network
 from theanoish.training.checkpoint import load_network
 
 
@@ -19,22 +21,41 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def as_npz(network: Network, about: dict[str, str]) -> bytes:
+    file = io.BytesIO()
+    arrays: dict[str, Any] = network.values() | {name: np.array(text) for name, text in about.items()}
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def as_safetensors(network: Network, about: dict[str, str]) -> bytes:
+    from safetensors.numpy import save
+
+    return bytes(save(network.values(), about))
+
+
+def as_onnx(network: Network, about: dict[str, str]) -> bytes:
+    from theanoish.export.graph import onnx_model
+
+    return onnx_model(network, about)
+
+
+FORMATS = {".onnx": as_onnx, ".safetensors": as_safetensors, ".npz": as_npz}
+
+
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
-    if args.output.suffix not in (".npz", ".safetensors"):
-        raise InputError(f"{args.output}: its ending must be .safetensors or .npz")
+    if args.output.suffix not in FORMATS:
+        raise InputError(f"{args.output}: its ending must be {', '.join(FORMATS)}")
     check_outputs([args.output], [args.checkpoint])
     saved, network = load_network(args.checkpoint)
     about = {"settings": json.dumps(network.settings.as_dict()), "tags": json.dumps(saved["tags"])}
-    if args.output.suffix == ".npz":
-        with written_whole(args.output) as beside, beside.open("wb") as file:
-            arrays: dict[str, Any] = network.values() | {name: np.array(text) for name, text in about.items()}
-            np.savez(file, **arrays)
-        return 0
     try:
-        from safetensors.numpy import save
+        content = FORMATS[args.output.suffix](network, about)
     except ImportError as error:
-        raise InputError(f"{args.output}: needs the package safetensors; install it, or write .npz") from error
+        raise InputError(
+            f"{args.output}: needs the package {args.output.suffix[1:]} ({error}); install it, or write .npz"
+        ) from error
     with written_whole(args.output) as beside:
-        beside.write_bytes(save(network.values(), about))
+        beside.write_bytes(content)
     return 0

@@ -3,13 +3,10 @@
 import hashlib
 import http.client
 import os
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from theanoish.errors import InputError
 from theanoish.files import require_space
@@ -36,12 +33,6 @@ OFFICIAL_FILES = (
 )
 _CHUNK = 2**18  # bytes
 _TIMEOUT = 60  # seconds without an answer
-_PAUSES = (1, 2, 4, 8)  # seconds before trying again, where nothing came since the last try
-_RETRIED = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses of a server that may do better later
-
-
-class _DroppedError(Exception):
-    """The connection failed in a way that may not last."""
 
 
 def download(
@@ -52,35 +43,26 @@ def download(
 ) -> None:
     """Fetch files that are not there yet, and check each.
 
-    What has come of an unfinished file stays as NAME.part, and the next call continues it.
+    What has come of an unfinished file stays as NAME.part, and the next call continues it. A damaged download is
+    removed, so that the next call starts it anew.
 
     Parameters
     ----------
-    folder : Path
     base_url : str
         Where the files are; their names are appended to it.
-    files : sequence of RemoteFile
     progress : callable (bytes done, bytes in all), optional
         What it raises stops the download.
-
-    Raises
-    ------
-    InputError
-        Where there is too little space, the server cannot be reached or lacks a file, or a file is not what it should
-        be. A damaged download is removed, so that the next call starts it anew.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         missing = [file for file in files if not _is_there(folder, file)]
-        require_space(folder, sum(file.size - _part_size(folder, file) for file in missing), "download")
+        parts = [part for file in missing if (part := _part(folder, file)).exists()]
+        require_space(folder, sum(f.size for f in missing) - sum(p.stat().st_size for p in parts), "download")
         total = sum(file.size for file in files)
         done = total - sum(file.size for file in missing)
         for file in missing:
-
-            def report(here: int, before: int = done) -> None:
-                progress(before + here, total)
-
-            _fetch(folder, base_url, file, report)
+            for here in _fetched(folder, f"{base_url.rstrip('/')}/{file.name}", file):
+                progress(done + here, total)
             done += file.size
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error}") from error
@@ -105,27 +87,23 @@ def _part(folder: Path, file: RemoteFile) -> Path:
     return folder / f"{file.name}.part"
 
 
-def _part_size(folder: Path, file: RemoteFile) -> int:
+def _fetched(folder: Path, url: str, file: RemoteFile) -> Iterator[int]:
+    """Fetch what is missing of a file; yield how many bytes of it are there."""
     part = _part(folder, file)
-    return min(part.stat().st_size, file.size) if part.exists() else 0
-
-
-def _fetch(folder: Path, base_url: str, file: RemoteFile, report: Callable[[int], None]) -> None:
-    part = _part(folder, file)
-    part.touch()
-    url = f"{base_url.rstrip('/')}/{file.name}"
-    furthest, pauses = part.stat().st_size, iter(_PAUSES)
-    while part.stat().st_size < file.size:
-        try:
-            _continue(part, url, file.size, report)
-        except _DroppedError as error:
-            if part.stat().st_size > furthest:
-                furthest, pauses = part.stat().st_size, iter(_PAUSES)
-            pause = next(pauses, None)
-            if pause is None:
-                raise InputError(f"{url}: {error}; check the network and start again to continue") from error
-            time.sleep(pause)
-    if part.stat().st_size > file.size or _sha256(part) != file.sha256:
+    with open(part, "ab") as target:
+        have = target.tell()
+        if have < file.size:
+            for place, chunk in _received(url, have):
+                if place == 0:
+                    target.truncate(0)
+                target.write(chunk)
+                have = place + len(chunk)
+                yield min(have, file.size)
+                if have > file.size:
+                    break
+    if have < file.size:
+        raise InputError(f"{url}: the connection ended after {have} of {file.size} bytes; start again to continue")
+    if have > file.size or _sha256(part) != file.sha256:
         part.unlink()
         raise InputError(
             f"{folder / file.name}: what came is not the official file (its SHA-256 differs) and was removed; "
@@ -134,47 +112,21 @@ def _fetch(folder: Path, base_url: str, file: RemoteFile, report: Callable[[int]
     os.replace(part, folder / file.name)
 
 
-def _continue(part: Path, url: str, size: int, report: Callable[[int], None]) -> None:
-    """Ask for the rest of a file once, and append to `part` what comes, at most one byte more than expected."""
-    have = part.stat().st_size
-    with _ask(url, have) as response:
-        if response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            mode = "ab"
-        elif response.status == 200:  # the whole file: the server ignores Range
-            mode, have = "wb", 0
-        else:
-            raise InputError(f"{url}: the server's answer to a request for bytes from {have} makes no sense")
-        with open(part, mode) as file:
-            for chunk in _chunks(response):
-                file.write(chunk[: size + 1 - have])
-                have = min(have + len(chunk), size + 1)
-                report(min(have, size))
-                if have > size:
-                    return
-    if have < size:
-        raise _DroppedError(f"the connection ended after {have} of {size} bytes")
+def _received(url: str, first: int) -> Iterator[tuple[int, bytes]]:
+    """What the server sends of a file from the byte `first` on, or of all where it knows no ranges: places and bytes.
 
-
-def _ask(url: str, first: int) -> Any:
+    Apart from the writing, so that errors of the network and of the disk are not confused.
+    """
     headers = {"User-Agent": "theanoish"} | ({"Range": f"bytes={first}-"} if first else {})
     try:
-        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in _RETRIED:
-            raise _DroppedError(f"the server answered {error.code} {error.reason}") from error
-        raise InputError(f"{url}: the server answered {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise _DroppedError(f"cannot be reached ({error.reason})") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _DroppedError(f"cannot be reached ({error})") from error
-    except ValueError as error:
-        raise InputError(f"{url}: is not a web address ({error})") from error
-
-
-def _chunks(response: Any) -> Iterator[bytes]:
-    try:
-        while chunk := response.read(_CHUNK):
-            yield chunk
-    except (OSError, http.client.HTTPException) as error:
-        raise _DroppedError(f"the connection was lost ({error})") from error
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+            place = first if response.status == 206 else 0
+            if place and not response.headers.get("Content-Range", "").startswith(f"bytes {first}-"):
+                raise ValueError(f"its answer to a request for bytes from {first} makes no sense")
+            while chunk := response.read(_CHUNK):
+                yield place, chunk
+                place += len(chunk)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise InputError(
+            f"{url}: cannot be fetched ({error}); see to the network and start again to continue"
+        ) from error

@@ -3,6 +3,7 @@
 import io
 import lzma
 import os
+import re
 import shutil
 import struct
 import zipfile
@@ -10,7 +11,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from theanoish.data.download import Progress
@@ -20,6 +21,7 @@ from theanoish.files import require_space
 _DAMAGE = (  # what zipfile and its decompressors raise about one
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError, OverflowError,
 )  # fmt: skip
+_CLIP = re.compile(r"(mp3/)?[0-9a-f]/[^/\\]+\.mp3")  # none leads out of the folder
 
 
 class _JoinedFiles(io.RawIOBase):
@@ -58,24 +60,22 @@ def join_and_unpack(folder: Path, progress: Progress = lambda done, total: None)
     """Unpack the clips of ``mp3.zip.001``, ``.002``, ... or of ``mp3.zip`` into folders beside them.
 
     The parts together are one zip file. Clips that are there already, with the right contents, are left as they are.
-
-    Parameters
-    ----------
-    folder : Path
-        With the parts; afterwards with the folders ``0`` to ``f`` as well.
-    progress : callable (bytes done, bytes in all), optional
-        What it raises stops the work; the next call continues.
-
-    Raises
-    ------
-    InputError
-        Where a part is missing or damaged, a clip would be written outside `folder`, or there is too little space.
+    What `progress`, called with the bytes done and all bytes, raises stops the work; the next call continues.
     """
     parts = _parts(folder)
     try:
         with io.BufferedReader(_JoinedFiles(parts), 2**16) as joined, zipfile.ZipFile(joined) as archive:
-            clips = [info for info in archive.infolist() if _is_clip(folder, info)]
-            _unpack(folder, archive, clips, progress)
+            clips = [info for info in archive.infolist() if _CLIP.fullmatch(info.filename)]
+            if not clips:
+                raise zipfile.BadZipFile("it holds no folders 0 to f of clips")
+            missing = [info for info in clips if not (folder / info.filename).exists()]
+            require_space(folder, sum(info.file_size for info in missing), "clips")
+            total, done = sum(info.file_size for info in clips), 0
+            for info in clips:
+                if not _is_unpacked(folder / info.filename, info):
+                    _unpack_one(folder, archive, info)
+                done += info.file_size
+                progress(done, total)
     except (*_DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # bz2 raises one without a number
             raise InputError(f"{folder}: cannot be unpacked: {error}") from error
@@ -89,29 +89,10 @@ def _parts(folder: Path) -> list[Path]:
     paths = sorted(folder.glob("mp3.zip.[0-9][0-9][0-9]"))
     if not paths and (folder / "mp3.zip").exists():
         return [folder / "mp3.zip"]
-    expected = [folder / f"mp3.zip.{number:03}" for number in range(1, max(len(paths), 1) + 1)]
-    absent = [path for path in expected if path not in paths]
-    if absent:
-        raise InputError(f"{absent[0]}: no such file; fetch it with --download")
+    for number in range(1, max(len(paths), 1) + 1):
+        if (part := folder / f"mp3.zip.{number:03}") not in paths:
+            raise InputError(f"{part}: no such file; fetch it with --download")
     return paths
-
-
-def _is_clip(folder: Path, info: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(info.filename)
-    if path.is_absolute() or ".." in path.parts or "\\" in info.filename or info.filename[1:2] == ":":
-        raise InputError(f"{folder / 'mp3.zip'}: holds {info.filename!r}, which would leave the folder")
-    return path.suffix == ".mp3" and not info.is_dir()
-
-
-def _unpack(folder: Path, archive: zipfile.ZipFile, clips: list[zipfile.ZipInfo], progress: Progress) -> None:
-    missing = [info for info in clips if not (folder / info.filename).exists()]
-    require_space(folder, sum(info.file_size for info in missing), "clips")
-    total, done = sum(info.file_size for info in clips), 0
-    for info in clips:
-        if not _is_unpacked(folder / info.filename, info):
-            _unpack_one(folder, archive, info)
-        done += info.file_size
-        progress(done, total)
 
 
 def _is_unpacked(path: Path, info: zipfile.ZipInfo) -> bool:

@@ -51,12 +51,17 @@ class Job:
         return self.folder / "output.txt"
 
     def commands(self) -> list[list[str]]:
-        """The scripts that train and test it, from where earlier ones have left it, with their arguments."""
+        """The scripts that train and test it, from where earlier ones have left it, with their arguments.
+
+        Tested are the last parameters, for what that tells of the rule, and then those of the best validation.
+        """
         folder, data = str(self.folder), ["--data", str(self.data)]
         train = [*_options(self.settings), *data, "--run", folder, "--backend", self.backend, "--continue"]
+        how = [*data, "--backend", self.backend]
+        last = [f"{folder}/state.pkl", *how, "--json", f"{folder}/last.json"]
         files = ["--json", f"{folder}/test.json", "--predictions", f"{folder}/test.npz"]
-        test = [f"{folder}/checkpoint.pkl", *data, *files, "--backend", self.backend]
-        return [["train.py", *train], ["evaluate.py", *test]]
+        best = [f"{folder}/checkpoint.pkl", *how, *files]
+        return [["train.py", *train], ["evaluate.py", *last], ["evaluate.py", *best]]
 
     def shell_command(self) -> str:
         """The commands as one line of a shell."""
@@ -75,6 +80,15 @@ class Job:
             shares = all(n is None or _is_share(n) for n in numbers) and all(map(_is_share, scores["silent"].values()))
             return scores if same and counts and shares else None
         except (InputError, KeyError, TypeError, AttributeError):
+            return None
+
+    @property
+    def last_auc(self) -> float | None:
+        """Mean test AUC of the last parameters; None if it was not measured, as older sweeps did not."""
+        try:
+            auc = read_json(self.folder / "last.json")["mean_auc"]
+            return auc if _is_share(auc) else None
+        except (InputError, KeyError, TypeError):
             return None
 
     @property

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import Predictions, evaluate, plain
+from theanoish.experiments.evaluation import Predictions, evaluate, load_trained, plain
 from theanoish.experiments.statistics import interval, mean_over_tags, resample, tag_aucs
 from theanoish.files import write_text
 from theanoish.settings import Settings
-from theanoish.training import checkpoint
 
 
 def compare_checkpoints(paths: tuple[Path, Path], data: Path | None, split: str, backend: str) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def compare_checkpoints(paths: tuple[Path, Path], data: Path | None, split: str,
         "checkpoints", the names and updates of the two; "data", "split", "clips", "resampled"; and what
         `auc_differences` returns.
     """
-    data = data or Path(checkpoint.load(paths[0], checkpoint.CHECKPOINT)["data"]["path"])
+    data = data or Path(load_trained(paths[0])[0]["data"]["path"])
     found = [evaluate(path, data, split, backend) for path in paths]
     names = [
         {"path": str(path), "network": Settings.from_dict(values["settings"]).name, "update": values["update"]}

@@ -21,7 +21,8 @@ from theanoish.experiments.artists import by_other_strings, by_unheard
 from theanoish.experiments.paper import MAGNATAGATUNE_TAGS, paper_auc
 from theanoish.experiments.statistics import interval_of_checkpoint, resample, tag_aucs, tag_precisions
 from theanoish.files import write_text, written_whole
-from theanoish.training.checkpoint import load_network
+from theanoish.model.network import Network
+from theanoish.training.checkpoint import load_last, load_network
 from theanoish.training.metrics import TagScores, score_tags
 from theanoish.training.prediction import Predictor
 
@@ -57,7 +58,7 @@ def evaluate(
     Parameters
     ----------
     path : Path
-        The checkpoint.
+        The checkpoint, with the parameters of the best validation; or ``state.pkl`` beside it, with the last ones.
     data : Path, optional
         The HDF5 data set; by default the one that the checkpoint was trained on.
     split : {"train", "validation", "test"}
@@ -79,7 +80,7 @@ def evaluate(
     InputError
         If the checkpoint or the data cannot be used, or the two have no tag in common.
     """
-    saved, network = load_network(path)
+    saved, network = load_trained(path)
     dataset = Dataset(data or Path(saved["data"]["path"]))
     tags = [tag for tag in saved["tags"] if tag in dataset.tags]
     if not tags:
@@ -117,6 +118,15 @@ def evaluate(
             for tag, auc, precision, positives in table
         ],
     }, predictions
+
+
+def load_trained(path: Path) -> tuple[dict[str, Any], Network]:
+    """What a checkpoint, or the ``state.pkl`` beside it, holds, with the artists heard in training, and the network."""
+    if path.name != "state.pkl":
+        return load_network(path)
+    artists = load_network(path.with_name("checkpoint.pkl"))[0]["artists"]
+    saved, network = load_last(path)
+    return saved | {"artists": artists}, network
 
 
 def _means_with_intervals(scores: TagScores, predictions: Predictions) -> dict[str, Any]:

@@ -67,34 +67,40 @@ DROPOUT = tuple(
     for dropout in (0.0, 0.5)
 )
 # Section 5: what the paper leaves for future work, with what each part of it must be compared with.
+_mel_256 = partial(Settings, frontend="mel", length=256, stride=256)
 _raw_256 = partial(Settings, frontend="raw", length=256, stride=256)
 _pairs = partial(_raw_256, pooling="l2", pool_size=2)
 _log_pairs = partial(_pairs, nonlinearity="log-square")
 _full_rate = {"strided_rate": 1.0}  # like any other layer, which takes the filters away from their start
+_SLOW = "L2 of 2, log, mel-initialised, trained slowly"
+_LARGE_SLOW = f"256 filters, {_SLOW}"
+_LARGEST_SLOW = f"{_LARGE_SLOW}, 64 filters per convolution"
 FUTURE = tuple(
     Cell((name,), settings)
     for name, settings in (
-        ("spectrograms, 128 bands", Settings(frontend="mel", length=256, stride=256)),
-        ("spectrograms, 64 bands", Settings(frontend="mel", length=256, stride=256, mel_bands=64)),
+        ("spectrograms, 128 bands", _mel_256()),
+        ("spectrograms, 128 bands, not averaged", _mel_256(average=0.0)),
+        ("spectrograms, 64 bands", _mel_256(mel_bands=64)),
         ("raw audio", _raw_256()),
+        ("raw audio, not averaged", _raw_256(average=0.0)),
         ("L2 pooling of 2", _pairs()),
         ("L2 of 2, log", _log_pairs()),
         ("L2 of 2, mel-initialised", _pairs(initial_filters="mel", **_full_rate)),
         ("L2 of 2, mel-initialised, trained slowly", _pairs(initial_filters="mel")),
         ("L2 of 2, log, mel-initialised", _log_pairs(initial_filters="mel", **_full_rate)),
-        ("L2 of 2, log, mel-initialised, trained slowly", _log_pairs(initial_filters="mel")),
+        (_SLOW, _log_pairs(initial_filters="mel")),
         ("L2 of 2, log, mel-initialised, fixed", _log_pairs(initial_filters="mel", fixed_filters=True)),
         ("L2 of 2, log, unsupervised", _log_pairs(initial_filters="unsupervised", **_full_rate)),
+        ("L2 of 2, log, unsupervised, trained slowly", _log_pairs(initial_filters="unsupervised")),
         ("L2 of 2, log, k-means", _log_pairs(initial_filters="k-means", **_full_rate)),
+        ("L2 of 2, log, k-means, trained slowly", _log_pairs(initial_filters="k-means")),
+        ("256 filters, L2 of 2, log", _log_pairs(strided_filters=256)),
         (
             "256 filters, L2 of 2, log, mel-initialised",
             _log_pairs(initial_filters="mel", strided_filters=256, **_full_rate),
         ),
-        ("256 filters, L2 of 2, log", _log_pairs(strided_filters=256)),
-        (
-            "256 filters, L2 of 2, log, mel-initialised, 64 filters per convolution",
-            _log_pairs(initial_filters="mel", strided_filters=256, filters=64, **_full_rate),
-        ),
+        (_LARGE_SLOW, _log_pairs(initial_filters="mel", strided_filters=256)),
+        (_LARGEST_SLOW, _log_pairs(initial_filters="mel", strided_filters=256, filters=64)),
     )
 )
 # Networks that the figures show: the architecture in its three variants, learned filters, pools of learned filters.
@@ -159,35 +165,37 @@ _IN_PAPER = tuple(
 )
 # Section 5 only wishes; what each part of the table of future work changes, and what is then left to the spectrograms.
 _of = {cell.row[0]: cell.settings.name for cell in FUTURE}
+_MEL, _MEL_64, _RAW = "spectrograms, 128 bands", "spectrograms, 64 bands", "raw audio"
+_LOG, _FULL, _FIXED = "L2 of 2, log", "L2 of 2, log, mel-initialised", "L2 of 2, log, mel-initialised, fixed"
 _STEPS = (
-    ("64 bands - 128, spectrograms", "spectrograms, 64 bands", "spectrograms, 128 bands"),
-    ("log - root, random filters", "L2 of 2, log", "L2 pooling of 2"),
+    ("averaged - not, spectrograms", _MEL, f"{_MEL}, not averaged"),
+    ("averaged - not, raw audio", _RAW, f"{_RAW}, not averaged"),
+    ("64 bands - 128, spectrograms", _MEL_64, _MEL),
+    ("log - root, random filters", _LOG, "L2 pooling of 2"),
     ("mel-initialised - random, root", "L2 of 2, mel-initialised", "L2 pooling of 2"),
-    ("mel-initialised - random, log", "L2 of 2, log, mel-initialised", "L2 of 2, log"),
-    ("fixed - trained, mel-initialised, log", "L2 of 2, log, mel-initialised, fixed", "L2 of 2, log, mel-initialised"),
-    (
-        "trained slowly - at the full rate, mel-initialised, log",
-        "L2 of 2, log, mel-initialised, trained slowly",
-        "L2 of 2, log, mel-initialised",
+    ("mel-initialised - random, log", _FULL, _LOG),
+    ("fixed - trained, mel-initialised, log", _FIXED, _FULL),
+    ("trained slowly - at the full rate, mel-initialised, log", _SLOW, _FULL),
+    ("trained slowly - fixed, mel-initialised, log", _SLOW, _FIXED),
+    ("mel-initialised, log, trained slowly - 64 bands, spectrograms", _SLOW, _MEL_64),  # of as many channels
+    ("mel-initialised, log, fixed - 64 bands, spectrograms", _FIXED, _MEL_64),
+    *(
+        contrast
+        for start in ("unsupervised", "k-means")
+        for contrast in (
+            (f"{start} - random, log", f"{_LOG}, {start}", _LOG),
+            (
+                f"trained slowly - at the full rate, {start}, log",
+                f"{_LOG}, {start}, trained slowly",
+                f"{_LOG}, {start}",
+            ),
+            (f"{start}, trained slowly - random, log", f"{_LOG}, {start}, trained slowly", _LOG),
+        )
     ),
-    (
-        "trained slowly - fixed, mel-initialised, log",
-        "L2 of 2, log, mel-initialised, trained slowly",
-        "L2 of 2, log, mel-initialised, fixed",
-    ),
-    (
-        "mel-initialised, log, fixed - 64 bands, spectrograms",  # of as many channels
-        "L2 of 2, log, mel-initialised, fixed",
-        "spectrograms, 64 bands",
-    ),
-    ("unsupervised - random, log", "L2 of 2, log, unsupervised", "L2 of 2, log"),
-    ("k-means - random, log", "L2 of 2, log, k-means", "L2 of 2, log"),
-    (
-        "256 filters - 128, mel-initialised, log",
-        "256 filters, L2 of 2, log, mel-initialised",
-        "L2 of 2, log, mel-initialised",
-    ),
-    ("256 filters - 128, random, log", "256 filters, L2 of 2, log", "L2 of 2, log"),
+    ("256 filters - 128, random, log", f"256 filters, {_LOG}", _LOG),
+    ("256 filters - 128, mel-initialised, log", f"256 filters, {_FULL}", _FULL),
+    ("256 filters - 128, mel-initialised, log, trained slowly", _LARGE_SLOW, _SLOW),
+    ("64 filters per convolution - 32, 256 filters trained slowly", _LARGEST_SLOW, _LARGE_SLOW),
 )
 FINDINGS = (
     *_IN_PAPER,
@@ -196,7 +204,8 @@ FINDINGS = (
     *(Finding(name, ((_of[first], _of[second]),), None, in_paper=False) for name, first, second in _STEPS),
     *(
         Finding(f"{row} - {other}", ((_of[row], _of[other]),), None, in_paper=False)
-        for other in ("raw audio", "spectrograms, 128 bands")
-        for row in list(_of)[3:]
+        for other in (_RAW, _MEL)
+        for row in _of
+        if not row.startswith((_RAW, "spectrograms"))
     ),
 )

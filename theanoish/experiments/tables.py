@@ -45,6 +45,8 @@ LAYOUTS = {
     ),
     "future": Layout("Future work (section 5; length and stride 256)", ("network",), {}, costs=True),
 }
+# Of one cell: its test scores and predictions, and the test AUC of its last parameters.
+Finished = tuple[dict[str, Any], Predictions, float | None]
 # what the paper leaves open and changes the results
 _OPEN = ("learning_rate", "minibatch", "momentum", "validation_interval", "windows")
 
@@ -65,7 +67,7 @@ def collect(
     values, regression = baselines or (None, None)
     networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
     finished = {name: _finished(sweep, settings) for name, settings in networks.items()}
-    predictions = {name: {seed: p for seed, (_, p) in cells.items()} for name, cells in finished.items() if cells}
+    predictions = {name: {seed: p for seed, (_, p, _) in cells.items()} for name, cells in finished.items() if cells}
     intervals, contrasts = _compared(predictions, regression)
     settings = sweep.settings(Settings()).as_dict()
     return {
@@ -82,10 +84,10 @@ def collect(
     }
 
 
-def _finished(sweep: Sweep, network: Settings) -> dict[int, tuple[dict[str, Any], Predictions]]:
-    """Test scores and predictions of a network's finished cells, by seed."""
-    found = ((job.settings.seed, job.scores, job.predictions) for job in sweep.jobs(network))
-    return {seed: (scores, predictions) for seed, scores, predictions in found if scores and predictions}
+def _finished(sweep: Sweep, network: Settings) -> dict[int, Finished]:
+    """A network's finished cells, by seed."""
+    found = ((job.settings.seed, job.scores, job.predictions, job.last_auc) for job in sweep.jobs(network))
+    return {seed: (scores, predictions, last) for seed, scores, predictions, last in found if scores and predictions}
 
 
 def _compared(
@@ -102,12 +104,13 @@ def _compared(
 
 
 def _collect_cell(
-    cell: Cell, finished: dict[int, tuple[dict[str, Any], Predictions]], intervals: dict[str, list[float] | None]
+    cell: Cell, finished: dict[int, Finished], intervals: dict[str, list[float] | None]
 ) -> dict[str, Any]:
     runs = [
         {
             "seed": seed,
             "auc": scores["mean_auc"],
+            "last_auc": last,
             "artist_filtered_auc": scores["artist_filtered_mean_auc"],
             "average_precision": scores["mean_average_precision"],
             "best_update": scores["update"],
@@ -115,9 +118,9 @@ def _collect_cell(
             "clips": scores["clips"],
             "clips_kept": scores["clips_kept"],
         }
-        for seed, (scores, _) in finished.items()
+        for seed, (scores, _, last) in finished.items()
     ]
-    aucs = [run["auc"] for run in runs if run["auc"] is not None]
+    aucs, last_aucs = ([run[name] for run in runs if run[name] is not None] for name in ("auc", "last_auc"))
     return {
         "row": cell.row,
         "network": cell.settings.name,
@@ -125,6 +128,7 @@ def _collect_cell(
         "operations": cost(cell.settings).operations,
         "parameters": cost(cell.settings).parameters,
         "mean_auc": statistics.fmean(aucs) if aucs else None,
+        "last_mean_auc": statistics.fmean(last_aucs) if last_aucs else None,
         "interval": intervals[cell.settings.name] if aucs else None,
         "runs": runs,
     }
