@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from small_song import write_song
 from theanoish.tagging import likeness
 from theanoish.tagging.index import write_index
+from theanoish.tagging.page import write_page
 from theanoish.tagging.taggram import Taggram
 from theanoish.tagging.worth import Worth
 
@@ -169,3 +171,17 @@ def test_tags_that_may_be_chance_are_faint(page):
     assert [label.text for label in labels] == ["low (0.90)", "<b>high (0.69)", "mid (0.70)", "loud"]
     labels[3].click()
     assert [h.text.split("\n")[0] for h in page.find_elements("css selector", "thead th.tag")][-1] == "loud"
+
+
+def test_on_the_page_of_a_song_too(browser, tmp_path):
+    song = Taggram(write_song(tmp_path / "a.wav", 4), 4.0, TAGS, np.zeros(1), np.full((1, 4), 0.5, np.float32))
+    write_page(tmp_path / "a.html", song, "some network", WORTH)
+    browser.get((tmp_path / "a.html").as_uri())
+    assert [row.text.split("\n")[0] for row in browser.find_elements("css selector", "#rows .faint")] == ["<b>high0.69"]
+    abouts = [row.get_attribute("data-about") for row in browser.find_elements("css selector", "#rows li")]
+    assert [about.partition("; AUC ")[2] for about in abouts] == [
+        "0.90 in the test",
+        "0.69 in the test",
+        "0.70 in the test",
+        "",
+    ]

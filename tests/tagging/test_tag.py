@@ -165,7 +165,8 @@ def test_what_the_tags_are_worth_is_said_everywhere(songs, monkeypatch, capsys):
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "  techno (0.90)  " in printed
-    for text in (printed, *(Path(name).read_text() for name in ("a.json", "pages/a.html", "pages/index.html"))):
+    files = ("a.json", "pages/a.html", "pages/index.html")
+    for text in (printed, *(Path(name).read_text() for name in files)):
         assert "nobody listened" in text
         assert "Mean AUC 0.86 on 223 test clips" in text
     assert json.loads(Path("a.json").read_text())["worth"]["test_auc"]["guitar"] == pytest.approx(0.7519, abs=1e-4)

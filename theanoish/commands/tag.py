@@ -118,11 +118,11 @@ def write_pages(pages: list[Path], song: Taggram, args: argparse.Namespace, tagg
     if args.html:
         from theanoish.tagging.page import write_page
 
-        write_page(pages[0], song, tagger.name, tagger.worth.sentences)
+        write_page(pages[0], song, tagger.name, tagger.worth)
     if args.picture:
         from theanoish.tagging.picture import draw_picture
 
-        draw_picture(pages[-1], song, tagger.name)
+        draw_picture(pages[-1], song, tagger.name, tagger.worth)
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     with kept_beside(args, several) as file:
         failures = tag_all(args, tagger, songs, names_within(songs) if several else {}, file)
     if tagger.worth.sentences:
-        print(*tagger.worth.sentences, "In parentheses: each tag's AUC there.", sep="\n")
+        print(*tagger.worth.sentences, sep="\n")
     if failures:
         raise InputError(f"{len(failures)} of {len(songs)} songs could not be read; see above")
     return 0
@@ -180,7 +180,7 @@ def tag_all(
     """Tag the songs that `file` does not keep, write everything, and return which cannot be read."""
     from theanoish.tagging.tagger import tag_songs
 
-    kept = Unfinished(file, {"network": tagger.digest, "hop": args.hop, "tags": tagger.tags})
+    kept = Unfinished(file, {"network": tagger.digest, "hop": args.hop, "tags": tagger.tags, "aucs": tagger.worth.aucs})
     todo = [song for song in songs if not kept.holds(song, pages_of(args, song, names))]
     done = len(songs) - len(todo)
     if done:

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from html import escape
 from importlib import resources
@@ -23,6 +22,7 @@ from theanoish.files import write_text
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.colours import ON_DARK, ON_LIGHT, STEPS
 from theanoish.tagging.taggram import Taggram
+from theanoish.tagging.worth import UNKNOWN, Worth
 
 # What browsers are known to play, by FFmpeg's names of container and codec.
 PLAYED = {
@@ -39,7 +39,7 @@ LARGEST = 150_000_000  # bytes of a file that is embedded as it is; a browser re
 _FOLDER = resources.files("theanoish.tagging") / "templates"
 
 
-def write_page(path: Path, taggram: Taggram, network: str, worth: Iterable[str] = ()) -> None:
+def write_page(path: Path, taggram: Taggram, network: str, worth: Worth = UNKNOWN) -> None:
     """Write the page of a song.
 
     Parameters
@@ -49,8 +49,8 @@ def write_page(path: Path, taggram: Taggram, network: str, worth: Iterable[str] 
         Its file is embedded, as it is if browsers play such files.
     network : str
         Who says so, for the foot of the page.
-    worth : iterable of str
-        Sentences about its tags, for the foot too.
+    worth : Worth
+        Of its tags: each one's AUC stands beside it, the rest in the foot.
     """
     kind, sound = _sound_of(taggram)
     data = {
@@ -61,8 +61,9 @@ def write_page(path: Path, taggram: Taggram, network: str, worth: Iterable[str] 
         "means": [round(float(taggram.means[column]), 4) for column in taggram.order],
         "values": taggram.probabilities.T[taggram.order].astype(float).round(3).tolist(),
         "type": kind,
+        "aucs": worth.aucs,
     }
-    foot = [f"Mean probabilities over windows of 3 s by {network}.", *worth]
+    foot = [f"Mean probabilities over windows of 3 s by {network}.", *worth.sentences]
     write_player(path, taggram.name, "", foot, data, sound=base64.b64encode(sound).decode())
 
 

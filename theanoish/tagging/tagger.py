@@ -18,7 +18,7 @@ from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.memory import song_of
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
-from theanoish.tagging.worth import Worth, read_worth
+from theanoish.tagging.worth import UNKNOWN, Worth, read_worth
 from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR
 
@@ -27,7 +27,6 @@ DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
 OWN = {"mel": "mel_256_256.pkl", "raw": "raw_256_256.pkl"}
 LAYERS = ("hidden", "pool2", "pool1", "front end")
 HEARD = "heard"  # probabilities, and behind them the hidden units
-_UNKNOWN = Worth()
 Sound = str | Path | NDArray[Any]
 
 
@@ -62,7 +61,7 @@ class Tagger:
     """
 
     def __init__(
-        self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset(), worth: Worth = _UNKNOWN
+        self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset(), worth: Worth = UNKNOWN
     ) -> None:
         self.network = network
         self.columns = [column for column, tag in enumerate(tags) if tag not in left_out]
