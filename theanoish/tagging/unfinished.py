@@ -64,8 +64,8 @@ class Unfinished:
             line = json.loads(self._file.readline())
             begins, texts = np.array(line["begins"]), {name: line[name] for name in _TEXTS}
             values, units = (np.frombuffer(base64.b64decode(line[name]), np.float32) for name in _ARRAYS)
-            values = values.reshape(len(begins), -1)
-            yield Taggram(path, line["seconds"], self._tags, begins, values, units=units, **texts)
+            by_window = values.reshape(len(begins), -1)
+            yield Taggram(path, line["seconds"], self._tags, begins, by_window, units=units, **texts)
 
     def _append(self, values: dict[str, Any]) -> int:
         place = self._file.seek(0, 2)
