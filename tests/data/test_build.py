@@ -163,6 +163,15 @@ def test_songs_that_cannot_be_read_are_left_out_whatever_their_share(tmp_path, m
         song.write_text("no audio at all")
     summary = build(BuildSettings(source, tmp_path / "out.h5", (RAW,), labels=labels), StopRequest())
     assert [clip.kind for clip in summary.left_out] == ["unreadable"] * 4 and sum(summary.clips.values()) == 6
+    for song in songs[4:]:
+        soundfile.write(song, np.zeros(47_999, np.int16), 16_000)
+    settings = BuildSettings(source, tmp_path / "other.h5", (RAW,), labels=labels)
+    with pytest.raises(InputError, match=r"no clip can be read that is as long as a window, 3 s:\n  clip 1, "):
+        build(settings, StopRequest())
+    for song in songs[4:]:
+        song.write_text("no audio at all")
+    with pytest.raises(InputError, match=r"no clip is left to put into a data set:\n  clip 1, .*: libsndfile"):
+        build(settings, StopRequest())
 
 
 def test_missing_files_are_an_error_unless_allowed(tmp_path, make_source):
