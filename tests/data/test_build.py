@@ -87,12 +87,16 @@ def test_file_holds_what_the_source_says(tmp_path, make_source):
 
 
 def test_tagged_keeps_only_clips_with_a_kept_tag(tmp_path, make_source):
-    source, output = make_source(), tmp_path / "out.h5"
+    source, output = make_source(210), tmp_path / "out.h5"
     paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
-    write_tables(source, paths, [[int(i in (2, 5)), 0, 0, 0, 0] for i in range(10)], TAGS)
+    write_tables(source, paths, [[int(i in (2, 5, 8)), 0, 0, 0, 0] for i in range(210)], TAGS)
     summary = build(BuildSettings(source, output, (RAW,), clips="tagged"), StopRequest())
-    assert Dataset(output).tags == ["piano"] and sorted(Dataset(output).paths) == sorted([paths[2], paths[5]])
-    assert [clip.kind for clip in summary.left_out] == ["untagged"] * 8
+    assert Dataset(output).tags == ["piano"] and sorted(Dataset(output).paths) == [paths[i] for i in (2, 5, 8)]
+    assert [clip.kind for clip in summary.left_out] == ["untagged"] * 207
+    for i in (2, 5):
+        (source / paths[i]).write_text("no audio at all")
+    with pytest.raises(InputError, match="2 of 3 clips cannot be read"):  # of those that are wanted
+        build(BuildSettings(source, tmp_path / "other.h5", (RAW,), clips="tagged"), StopRequest())
 
 
 def test_lengths_stay_as_they_are_and_short_clips_are_left_out(tmp_path, make_source):
@@ -128,8 +132,11 @@ def test_known_empty_clips_are_told_from_unexpected_ones_of_which_one_percent_ma
     with h5py.File(output) as file:
         assert file["left_out/id"][:].tolist() == [35644, 55753] and len(file["clips/id"]) == 101
         assert list(file["left_out/kind"].asstr()[:]) == ["known empty", "unreadable"]
-    (source / paths[0]).write_text("no audio at all")
+    (source / paths[0]).write_bytes(b"")
     with pytest.raises(InputError, match="2 of 103 clips cannot be read, more than the 1% that may be"):
+        build(BuildSettings(source, tmp_path / "other.h5", (RAW,)), StopRequest())
+    (source / rows[-2][1]).write_text("no audio at all")
+    with pytest.raises(InputError, match="3 of 103 clips cannot be read"):
         build(BuildSettings(source, tmp_path / "other.h5", (RAW,)), StopRequest())
 
 
@@ -218,12 +225,19 @@ def stop_after(clips):
     return stop, progress
 
 
-@pytest.mark.parametrize(("change", "resumed"), [("jax", 6), ("numpy", 0), ("clip", 0), ("representations", 0)])
+@pytest.mark.parametrize(
+    ("change", "resumed"), [("jax", 6), ("numpy", 0), ("clip", 0), ("paths", 0), ("representations", 0)]
+)
 def test_what_decides_no_array_voids_no_half_built_data_set(tmp_path, make_source, monkeypatch, change, resumed):
     settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
+    paths = [str(path.relative_to(settings.source)) for path in sorted(settings.source.rglob("*.wav"))]
+    for path in paths:
+        os.utime(settings.source / path, (0, 0))
     with pytest.raises(BuildStopped):
         build(settings, *stop_after(6))
-    if change == "clip":
+    if change == "paths":
+        write_tables(settings.source, paths[::-1], [[1, 1, 1, 0, 1]] * 10, TAGS)
+    elif change == "clip":
         changed = np.full(56_000, 99, np.int16)
         soundfile.write(settings.source / "0" / "clip_2.wav", changed, 16_000)  # of the same size
     elif change == "representations":
