@@ -332,7 +332,11 @@ def test_damaged_results_count_up_to_the_damage(tmp_path, make_source, damage):
     lines = results.read_bytes().splitlines(keepends=True)
     lines[4] = {"zeros": bytes(len(lines[4])), "foreign": b"\xff\xfe[[[[\n", "cut": lines[4][:-9]}[damage]
     results.write_bytes(b"".join(lines))
-    assert build(settings, StopRequest()).resumed == 3
+    stop, progress, done = *stop_after(8), []
+    with pytest.raises(BuildStopped):
+        build(settings, stop, lambda *counts: (done.append(counts), progress(*counts)))
+    assert ("reading clips", 4, 10) in done and ("reading clips", 3, 10) not in done
+    assert build(settings, StopRequest()).resumed == 8
     assert len(Dataset(settings.output).ids) == 10
 
 
