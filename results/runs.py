@@ -1,11 +1,14 @@
 """What a sweep's run folders say beyond its tables.json: python results/runs.py runs/realnotes results/NAME_runs.json
 
-Of each run: test AUC of the parameters that were best on validation and of the last ones, the validation curve, and how
-far the strided filters went. Of each network: its mean with a 95 % interval, and its differences from some others.
+Each network is scored with the parameters that were best on validation, the paper's; with the last ones, averaged if
+the run averages; and with the last ones as the descent left them. Of each there is the mean over seeds with its 95 %
+interval, and the differences from some others. Of each run there are the validation curve and how far the strided
+filters went.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +16,32 @@ import numpy as np
 
 from theanoish.data.dataset import Dataset
 from theanoish.experiments.contrasts import score_networks
-from theanoish.experiments.evaluation import read_predictions
+from theanoish.experiments.cost import cost
+from theanoish.experiments.evaluation import Predictions, read_predictions
 from theanoish.experiments.figures import initial_filters
 from theanoish.experiments.filters import dominant_frequencies
 from theanoish.experiments.statistics import interval
 from theanoish.files import read_json, write_json
 from theanoish.settings import Settings
 from theanoish.training.checkpoint import load_last, load_network
-from theanoish.training.metrics import score_tags
 from theanoish.training.prediction import Predictor
 
 PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
-# what networks are compared with: spectrograms of 128 and of as many bands, raw audio, filters that stay
+# what networks are compared with: spectrograms of 128 and of as many bands, raw audio, filters that stay or go fast
 OTHERS = ("mel_256_256", "mel_256_256_64_bands", "raw_256_256", f"{PAIRS}_fixed", f"{PAIRS}_rate_1")
 
 
-def last_auc(folder: Path) -> float:
-    """Test AUC of a run's last parameters, averaged if the run averages."""
+def predict_last(folder: Path, best: Predictions) -> tuple[Predictions, Predictions]:
+    """What a run's last parameters predict for the clips of `best`, averaged and as the descent left them."""
     saved, network = load_last(folder / "state.pkl")
     dataset = Dataset(Path(saved["data"]["path"]))
-    rows = dataset.rows("test")
-    predicted = Predictor(network, saved["backend"]).predict_clips(dataset.windows(network.settings, rows))
-    return float(score_tags(dataset.labels[rows], predicted.probabilities).mean_auc)
+    windows = dataset.windows(network.settings, dataset.rows("test"))
+    predictor = Predictor(network, saved["backend"])
+    averaged = predictor.predict_clips(windows).probabilities
+    network.set_values(saved["parameters"])
+    return replace(best, probabilities=averaged), replace(
+        best, probabilities=predictor.predict_clips(windows).probabilities
+    )
 
 
 def moved(folder: Path) -> dict[str, float] | None:
@@ -63,42 +70,64 @@ def describe_run(folder: Path) -> dict[str, Any]:
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return {
         "seed": scores["settings"]["seed"],
-        "auc": scores["mean_auc"],
         "best_update": scores["update"],
-        "last_auc": last_auc(folder),
         "validation": {str(entry["update"]): round(entry["validation_auc"], 5) for entry in log},
         "moved": moved(folder),
     }
 
 
-def over_seeds(parts: list[Any], units: int) -> tuple[float, list[float] | None]:
-    """Value and 95 % interval of a score or a difference; one seed says nothing of others, so that it has none."""
-    value, bounds = interval(parts, units)
-    return float(value), bounds if all(len(scores) > 1 for _, scores, _ in parts) else None
+def compare(predictions: dict[str, dict[str, list[Predictions]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Each network's AUC by seed, its mean with an interval, and its differences from `OTHERS`.
+
+    Parameters
+    ----------
+    predictions : dict of str to dict of str to list
+        From "best", "last" and "plain", the last without an average, to a network's name to what its seeds predict.
+    """
+    scores, resamples = score_networks(
+        {
+            f"{which} {name}": dict(enumerate(seeds))
+            for which, networks in predictions.items()
+            for name, seeds in networks.items()
+        }
+    )
+
+    def over_seeds(*signed: tuple[float, str]) -> tuple[float, list[float] | None]:
+        parts = [(sign, *scores[name]) for sign, name in signed]
+        value, bounds = interval(parts, resamples.units)
+        return float(value), bounds if all(len(aucs) > 1 for _, aucs, _ in parts) else None  # one seed says nothing
+
+    def describe_network(which: str, name: str) -> dict[str, Any]:
+        mean, bounds = over_seeds((1.0, f"{which} {name}"))
+        others = [other for other in OTHERS if other in predictions[which] and other != name]
+        return {
+            "aucs": scores[f"{which} {name}"][0].tolist(),
+            "mean_auc": mean,
+            "interval": bounds,
+            "differences": {o: over_seeds((1.0, f"{which} {name}"), (-1.0, f"{which} {o}")) for o in others},
+            "less_plain": over_seeds((1.0, f"{which} {name}"), (-1.0, f"plain {name}")),
+        }
+
+    return {name: {which: describe_network(which, name) for which in predictions} for name in predictions["best"]}
 
 
 def describe(runs: Path) -> dict[str, Any]:
     """All networks of a folder of runs that are trained and tested; their runs must be of one data set."""
     folders: dict[str, list[Path]] = {}
+    predictions: dict[str, dict[str, list[Predictions]]] = {"best": {}, "last": {}, "plain": {}}
+    costs = {}
     for file in sorted(runs.glob("*/test.npz")):
         settings = Settings.from_dict(read_json(file.with_name("test.json"))["settings"])
-        folders.setdefault(settings.name, []).append(file.parent)
-    predictions = {
-        name: {seed: read_predictions(folder / "test.npz") for seed, folder in enumerate(of_network)}
+        name, best = settings.name, read_predictions(file)
+        folders.setdefault(name, []).append(file.parent)
+        costs[name] = cost(settings).operations
+        for which, one in zip(predictions, (best, *predict_last(file.parent, best)), strict=True):
+            predictions[which].setdefault(name, []).append(one)
+    compared = compare(predictions)
+    return {
+        name: {"operations": costs[name], "runs": [describe_run(folder) for folder in of_network], **compared[name]}
         for name, of_network in folders.items()
     }
-    scores, resamples = score_networks(predictions)
-    networks = {}
-    for name, of_network in folders.items():
-        others = [other for other in OTHERS if other in scores and other != name]
-        networks[name] = {
-            "runs": [describe_run(folder) for folder in of_network],
-            **dict(zip(("mean_auc", "interval"), over_seeds([(1.0, *scores[name])], resamples.units), strict=True)),
-            "differences": {
-                other: over_seeds([(1.0, *scores[name]), (-1.0, *scores[other])], resamples.units) for other in others
-            },
-        }
-    return {"resampled": resamples.drawn, "networks": networks}
 
 
 def main() -> None:

@@ -68,16 +68,18 @@ def test_runs_say_what_the_last_parameters_score_and_how_far_filters_went(tmp_pa
     scores, predictions = evaluation.evaluate(run / "checkpoint.pkl", None, "test", "jax")
     write_json(run / "test.json", scores)
     evaluation.write_predictions(run / "test.npz", predictions)
-    ((name, network),) = describe(tmp_path)["networks"].items()
+    ((name, network),) = describe(tmp_path).items()
     assert name == "raw_1024_1024_log-square_l2_2_mel-filters_rate_1"
     (found,) = network["runs"]
     assert list(found["validation"]) == ["20", "40"]
-    assert found["auc"] == network["mean_auc"] == scores["mean_auc"]
-    assert network["interval"] is None  # of one seed
+    assert network["best"]["aucs"] == [scores["mean_auc"]] == [network["best"]["mean_auc"]]
+    assert network["best"]["interval"] is None  # of one seed
     state, last = checkpoint.load_last(run / "state.pkl")
     best = checkpoint.load(run / "checkpoint.pkl", checkpoint.CHECKPOINT)
     checkpoint.save(tmp_path / "last.pkl", checkpoint.CHECKPOINT, best | {"parameters": last.values()})
-    assert found["last_auc"] == pytest.approx(api.evaluate(tmp_path / "last.pkl")["mean_auc"])
+    assert network["last"]["mean_auc"] == pytest.approx(api.evaluate(tmp_path / "last.pkl")["mean_auc"])
+    checkpoint.save(tmp_path / "plain.pkl", checkpoint.CHECKPOINT, best | {"parameters": state["parameters"]})
+    assert network["plain"]["mean_auc"] == pytest.approx(api.evaluate(tmp_path / "plain.pkl")["mean_auc"])
     assert not np.array_equal(state["parameters"]["strided/filters"], last.values()["strided/filters"])
     start = np.load(run / "initial_filters.npy") * best["parameters"]["start/loudness"]
     distance = np.linalg.norm(best["parameters"]["strided/filters"] - start, axis=1) / np.linalg.norm(start, axis=1)
