@@ -79,7 +79,7 @@ def expected_length(path: Path) -> int:
             promised = audio.frames * SAMPLE_RATE / audio.samplerate
     except _ANY as error:
         try:
-            with path.open("rb") as file, _opened_by_ffmpeg(file) as container:
+            with path.open("rb") as file, opened_by_ffmpeg(file) as container:
                 promised = (container.duration or 0) / 1e6 * SAMPLE_RATE
         except _ANY as other:
             raise AudioError(path, _reasons(error, other)) from error
@@ -147,7 +147,7 @@ def _by_libsndfile(path: Path, size: int, most: int) -> _Sound:
 
 
 def _by_ffmpeg(path: Path, most: int) -> _Sound:
-    with path.open("rb") as file, _opened_by_ffmpeg(file) as container:
+    with path.open("rb") as file, opened_by_ffmpeg(file) as container:
         stream = container.streams.best("audio")
         if stream is None:
             raise ValueError("holds no audio")
@@ -180,7 +180,7 @@ def _by_ffmpeg(path: Path, most: int) -> _Sound:
         return replace(sound, promised=promised, unread=behind, damaged=damaged, changes=changes)
 
 
-def _opened_by_ffmpeg(file: BinaryIO) -> Any:
+def opened_by_ffmpeg(file: BinaryIO) -> Any:
     import av  # it takes longer than starting a worker, and few files need it
 
     options = {"protocol_whitelist": "none"}  # playlists and the like lead to other files and hosts
