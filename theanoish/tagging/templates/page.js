@@ -70,7 +70,7 @@
     return Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step);
   }
   function tick(seconds) {
-    const mark = clone("tick").firstElementChild, [text, line] = mark.children;
+    const mark = clone("tick").firstElementChild, text = mark.querySelector("text"), line = mark.querySelector("line");
     text.textContent = clock(seconds);
     for (const [end, name] of [[text, "x"], [line, "x1"], [line, "x2"]]) end.setAttribute(name, percent(seconds));
     return mark;
@@ -102,12 +102,12 @@
   function rowOf(tag, number, top) {
     const row = clone("row"), button = row.querySelector("button"), strip = row.querySelector(".strip");
     const values = song.values[number], best = strongest(values), auc = data.aucs[tag];
-    row.dataset.tag = button.textContent = tag;
+    row.dataset.tag = row.querySelector("b").textContent = tag;
     row.dataset.about =
       `${tag}: mean ${song.means[number].toFixed(2)}, highest ${values[best].toFixed(2)} at ${clock(Math.round(song.edges[best]))}; ` +
       `strong ${strongParts(values)}${auc === undefined ? "" : `; AUC ${auc.toFixed(2)} in the test`}`;
     button.setAttribute("aria-label", row.dataset.about);
-    if (auc !== undefined) button.append(Object.assign(document.createElement("small"), { textContent: auc.toFixed(2) }));
+    row.querySelector("small").textContent = auc?.toFixed(2) ?? "";
     row.classList.toggle("faint", auc < DOUBTED);
     colour([...strip.children], values, top);
     const momentAt = (event) => {
@@ -286,7 +286,7 @@
     const take = (files) => {
       songs += files.length;
       for (const each of [...files].map(enter))
-        queue = queue.then(() => tag(worker, each)).then(() => (find("message").textContent = `${++done} of ${songs} songs heard.`));
+        queue = queue.then(() => tag(worker, each)).then(() => (find("message").textContent = `${++done} of ${songs} songs done.`));
     };
     on(find("files"), "change", (event) => take(event.target.files));
     on(document, "dragover", (event) => event.preventDefault());
