@@ -152,10 +152,6 @@ def measured(monkeypatch, found):
         {},
         {"data": "other.h5"},
         {"fingerprint": "of other training clips"},
-        {"warnings": [1]},
-        {"baselines": [{"name": "x"}]},
-        {"baselines": 3},
-        {"clips": []},
     ],
 )
 def test_stored_baselines_are_taken_up_unless_damaged(tmp_path, found, measured, damaged):
@@ -181,7 +177,7 @@ def test_baselines_of_other_clips_are_measured_again(tmp_path, found, measured, 
     assert measured == [path]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"])
+@pytest.mark.parametrize("content", [None, b"PK\x03\x04 and no more"])
 def test_a_damaged_regression_is_measured_again(tmp_path, found, measured, content):
     values, _, regression, path = found
     (tmp_path / "baselines.json").write_text(json.dumps(values))
