@@ -17,9 +17,9 @@ from theanoish.settings import Settings
 from theanoish.training import plain_pickle
 
 CHECKPOINT, STATE = "theanoish checkpoint", "theanoish state"
-# Checkpoints of version 2 held no constants of the start, and parameters by other names. States of version 3 called
-# memory "velocities", and are still read.
-VERSIONS = {CHECKPOINT: 3, STATE: 4}
+# Before the last version, arrays named private modules of NumPy. States of version 3 called memory "velocities".
+# Checkpoints of version 2, which are not read, held no constants of the start, and parameters by other names.
+VERSIONS = {CHECKPOINT: 4, STATE: 5}
 
 # What each kind of file holds: a type, [what each item is], {str: what each value is} or {field: what it is}.
 _ENTRY = {"update": int, "loss": float, "validation_auc": float, "silent": {str: float}, "best": bool, "time": float}

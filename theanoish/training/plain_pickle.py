@@ -1,4 +1,4 @@
-"""A small part of pickle: plain values and float32 arrays, in files that any `pickle.load` reads.
+"""A small part of pickle: plain values and float32 arrays, in files that any `pickle.load` with any NumPy reads.
 
 Python's own reader runs what a file tells it to, and even with all classes forbidden a short file can ask it for
 endless time and memory, by values that refer to others. Files are written here without references, and the reader
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-_PROTOCOL = 4  # the last one in which NumPy pickles every array by the two calls below
+_PROTOCOL = 4
 _VALUES = {
     "SHORT_BINUNICODE", "BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
     "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",
@@ -20,19 +20,23 @@ _VALUES = {
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
-# An array is pickled as calls of these functions, which the reader replaces by what stands beside them.
-_FLOAT32, _ARRAY = object(), object()
-_CALLS = (
-    (("numpy.dtype", ("f4", False, True)), _FLOAT32),
-    (("numpy._core.multiarray._reconstruct", ("numpy.ndarray", (0,), b"b")), _ARRAY),
-)
+# Arrays of earlier files are calls of NumPy's private functions, which the reader replaces by these.
+_FLOAT32, _EARLIER_ARRAY = object(), object()
 _FLOAT32_STATE = (3, "<", None, None, None, -1, -1, 0)
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        """An array as a call of `numpy.ndarray`: by itself it names functions that other versions of NumPy lack."""
+        if not isinstance(value, np.ndarray):
+            return NotImplemented
+        return np.ndarray, (value.shape, value.dtype.str, bytearray(value.tobytes()))
 
 
 def dump(values: Any) -> bytes:
     """Pickle dicts, lists, str, int, float, bool, None and float32 arrays."""
     file = io.BytesIO()
-    pickler = pickle.Pickler(file, _PROTOCOL)
+    pickler = _Pickler(file, _PROTOCOL)
     pickler.fast = True  # no references
     pickler.dump(values)
     return file.getvalue()
@@ -110,9 +114,17 @@ def _last(stack: list[Any], kind: type) -> Any:
 
 
 def _called(function: Any, arguments: Any) -> Any:
-    for call, result in _CALLS:
-        if (function, arguments) == call:
-            return result
+    match function, arguments:
+        case "numpy.ndarray", (shape, "<f4", bytes(data)):
+            return np.frombuffer(data, "<f4").reshape(shape).copy()
+        case "builtins.bytearray", (bytes(data),):
+            return data
+        case "builtins.bytearray", ():
+            return b""
+        case "numpy.dtype", ("f4", False, True):
+            return _FLOAT32
+        case "numpy._core.multiarray._reconstruct", ("numpy.ndarray", (0,), b"b"):
+            return _EARLIER_ARRAY
     raise ValueError("holds a call, which was not run")
 
 
@@ -120,6 +132,6 @@ def _built(value: Any, state: Any) -> Any:
     if value is _FLOAT32 and state == _FLOAT32_STATE:
         return value
     _, shape, dtype, column_major, data = state
-    if value is not _ARRAY or dtype is not _FLOAT32:
+    if value is not _EARLIER_ARRAY or dtype is not _FLOAT32:
         raise ValueError("holds an array of another kind than float32")
     return np.frombuffer(data, "<f4").reshape(shape, order="F" if column_major else "C").copy()

@@ -1,0 +1,101 @@
+"""Tables of the averaged runs: whether raw audio attains spectrograms, and what the recipe changes."""
+
+from statistics import fmean
+from typing import Any
+
+from results.shown import RESULTS, SWEEPS, read, score, signed, table
+
+RECIPES = ("recipe_realnotes", "recipe_realmusic")
+PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
+SLOW = {
+    "spectrograms, 128 bands": "mel_256_256",
+    "spectrograms, 64 bands": "mel_256_256_64_bands",
+    "raw audio, the paper's": "raw_256_256",
+    "mel-initialised, at the full rate": f"{PAIRS}_rate_1",
+    "at 1/10": f"{PAIRS}_rate_0.1",
+    "at 1/100": f"{PAIRS}_rate_0.01",
+    "**at 1/1000**, the default": PAIRS,
+    "at 1/10,000": f"{PAIRS}_rate_0.0001",
+    "not trained": f"{PAIRS}_fixed",
+    "256 filters in 128 bands, at 1/1000": f"{PAIRS}_256_strided",
+}
+
+
+def runs() -> dict[str, dict[str, dict[str, Any]]]:
+    """The networks of each sweep of averaged runs that is there, as results/runs.py described them."""
+    return {SWEEPS[name][0]: read(f"{name}_runs") for name in RECIPES if (RESULTS / f"{name}_runs.json").exists()}
+
+
+def attained() -> str:
+    """Whether raw audio attains spectrograms."""
+    found = runs()
+    rows = []
+    for text, network in SLOW.items():
+        given = [networks.get(network) for networks in found.values()]
+        if any(given):
+            row = [text, next(f"{each['operations'] / 1e6:.0f}" for each in given if each)]
+            rows.append(row + [value for each in given for value in _beside_spectrograms(each)])
+    heading = [text for name in found for text in (f"{name}, last", "less spectrograms", "best on validation")]
+    return table(["network", "MFLOP", *heading], rows)
+
+
+def _beside_spectrograms(network: dict[str, Any] | None) -> list[str]:
+    if network is None:
+        return ["", "", ""]
+    last, best = network["last"], network["best"]
+    less = last["differences"].get("mel_256_256")
+    return [score(last["mean_auc"], last["interval"]), signed(*less) if less else "", score(best["mean_auc"])]
+
+
+def slow() -> str:
+    """What the slow filters have over other networks."""
+    found = {(name, which): each[PAIRS][which] for name, each in runs().items() for which in ("last", "best")}
+    rows = []
+    for text, network in SLOW.items():
+        less = [each["differences"].get(network) for each in found.values()]
+        if any(less):
+            rows.append([text, *(signed(*each) if each else "" for each in less)])
+    return table(["at 1/1000, less", *(f"{name}, {which}" for name, which in found)], rows)
+
+
+def moved() -> str:
+    """How far filters went from the mel bands that they began as."""
+    rows = []
+    for data, networks in runs().items():
+        for text, network in SLOW.items():
+            ways = [run["moved"] for run in networks.get(network, {"runs": []})["runs"] if run["moved"]]
+            if any(way["largest"] for way in ways):
+                means = [fmean(way[field] for way in ways) for field in ("median", "largest", "hertz")]
+                rows.append([data, text, f"{means[0]:.1%}", f"{means[1]:.1%}", f"{means[2]:.0f}"])
+    return table(["data", "filters", "way of the median filter", "of the farthest", "change of frequency, Hz"], rows)
+
+
+def averaging() -> str:
+    """The last parameters as the descent left them, and their mean, of the same runs."""
+    found = runs()
+    rows = []
+    for text, network in SLOW.items():
+        given = [networks.get(network) for networks in found.values()]
+        if any(given):
+            rows.append([text, *(value for each in given for value in _averaged(each))])
+    heading = [text for name in found for text in (f"{name}, as they are", "averaged", "difference")]
+    return table(["network", *heading], rows)
+
+
+def _averaged(network: dict[str, Any] | None) -> list[str]:
+    if network is None:
+        return ["", "", ""]
+    plain, last = network["plain"], network["last"]
+    return [score(plain["mean_auc"]), score(last["mean_auc"]), signed(*last["less_plain"])]
+
+
+def counts() -> str:
+    """Test AUC of the parameters best on validation, and of the last ones."""
+    rows = []
+    for data, networks in runs().items():
+        best, last = ([auc for each in networks.values() for auc in each[which]["aucs"]] for which in ("best", "last"))
+        gains = [after - before for before, after in zip(best, last, strict=True)]
+        good = f"{sum(gain >= 0 for gain in gains)} of {len(gains)}"
+        rows.append([data, score(fmean(best)), score(fmean(last)), good, signed(min(gains)), signed(max(gains))])
+    heading = ["data", "best on validation", "last", "last as good or better", "its largest loss", "its largest gain"]
+    return table(heading, rows)

@@ -1,0 +1,76 @@
+"""The numbers of this folder, and how pages show them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent
+# each sweep: what pages call its data, and the recipe that made it
+SWEEPS = {
+    "two_fonts": ("rendered scores", "constant rate"),
+    "rendered": ("1,700 of them", "constant rate"),
+    "rendered_future": ("1,700 of them", "constant rate"),
+    "realnotes": ("real notes", "constant rate"),
+    "recipe_realnotes": ("real notes", "averaged"),
+    "realmusic": ("game soundtracks", "constant rate"),
+    "recipe_realmusic": ("game soundtracks", "averaged"),
+}
+
+
+def read(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def there(names: Sequence[str]) -> list[str]:
+    """Those sweeps whose results are in this folder: some take hours, and columns appear as they end."""
+    return [name for name in names if (RESULTS / f"{name}.json").exists()]
+
+
+def latest() -> list[str]:
+    """The newest sweep of each of the three data sets."""
+    by_data = {SWEEPS[name][0]: name for name in there([*SWEEPS]) if not name.startswith("rendered")}
+    return list(by_data.values())
+
+
+def half(bounds: list[float]) -> float:
+    return (bounds[1] - bounds[0]) / 2
+
+
+def score(value: float | None, bounds: list[float] | None = None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f} ± {half(bounds):.3f}" if bounds else f"{value:.3f}"
+
+
+def signed(value: float, bounds: list[float] | None = None) -> str:
+    return f"{value:+.3f} ± {half(bounds):.3f}" if bounds else f"{value:+.3f}"
+
+
+def table(heading: list[str], rows: list[list[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cells(sweep: str) -> dict[str, dict[str, Any]]:
+    """The cells of a sweep by row, such as "256, 256, mel", and those of future work by theirs alone."""
+    return {", ".join(cell["row"]): cell for part in read(sweep)["tables"].values() for cell in part}
+
+
+def contrasts(sweep: str) -> dict[str, dict[str, Any]]:
+    return {contrast["finding"]: contrast for contrast in read(sweep)["contrasts"]}
+
+
+def titled(sweep: str) -> str:
+    return ", ".join(SWEEPS[sweep])
+
+
+def baselines(sweep: str) -> dict[str, str]:
+    """What logistic regression reaches, by what it sees."""
+    rows = read(sweep)["baselines"]["baselines"]
+    return {row["name"]: score(row["mean_auc"], row["mean_auc_interval"]) for row in rows}
+
+
+def cell_of(by_row: dict[str, dict[str, Any]], row: str) -> str:
+    cell = by_row.get(row)
+    return score(cell["mean_auc"], cell["interval"]) if cell and cell["mean_auc"] is not None else ""
