@@ -40,6 +40,14 @@ def test_scores_of_resamples_are_those_of_the_clips_drawn(decimals):
     assert np.isnan(aucs[4]).all()
 
 
+def test_bounds_of_a_checkpoints_score_are_scores():
+    resampled = np.array([[0.5, 1.0, 0.9], [0.7, 1.0, 1.0]])
+    low, high = interval_of_checkpoint(0.9, resampled, 12)
+    assert high == 1
+    spread = 12 / 11 * np.var([0.6, 1.0, 0.95], ddof=1)
+    assert low == pytest.approx(0.9 - t.ppf(0.975, 11) * spread**0.5)
+
+
 def test_undefined_tags_are_left_out_of_a_resamples_mean():
     scores = np.array([[0.5, np.nan, np.nan], [0.7, 0.8, np.nan]])
     np.testing.assert_array_equal(mean_over_tags(scores), [0.6, 0.8, np.nan])
@@ -133,6 +141,7 @@ def test_intervals_of_sums_of_networks_against_pairs_of_seeds():
     assert interval(parts, 9)[1] is None
 
 
-def test_the_first_resample_of_a_report():
-    """Reports name no seed: all draw these."""
+def test_the_resamples_of_a_report():
+    """Reports name no seed: all draw these thousand."""
+    assert resample([""] * 12, [""] * 12).weights.shape == (12, 1000)
     assert resample([""] * 12, [""] * 12, 1).weights[:, 0].tolist() == [1, 0, 2, 3, 1, 1, 1, 2, 0, 1, 0, 0]

@@ -159,6 +159,7 @@ def test_scripts_run_as_by_themselves_each_held_to_its_core(tmp_path, monkeypatc
     assert "theanoish" not in library  # no module of ours hides one of Python's
     assert second == "second"
     assert run_here(commands[:0], log, lambda: False) == (0, "")  # no line of an earlier attempt
+    assert run_here(commands, log, lambda: True) == (130, "")  # none is started once all is to stop
 
 
 def test_no_script_outlives_its_starter_however_that_dies(tmp_path, monkeypatch):

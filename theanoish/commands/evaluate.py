@@ -62,7 +62,7 @@ def report(values: dict[str, Any]) -> str:
     if values["clips"] < FEWEST_CLIPS or 2 * len(few) > len(values["tags"]):
         rare = len(few) - len(values["undefined_tags"])
         lines.append(
-            f"few clips: {values['clips']}, and {rare} tags that fewer than 5 clips have or lack; a "
+            f"few clips: {values['clips']}, and {rare} tags that fewer than {FEWEST_POSITIVES} clips have or lack; a "
             "single tag's score means little here"
             + (", and the interval says what the mean is worth" if values["mean_auc_interval"] else "")
         )
