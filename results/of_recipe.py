@@ -58,6 +58,19 @@ def slow() -> str:
     return table(["at 1/1000, less", *(f"{name}, {which}" for name, which in found)], rows)
 
 
+def prototype() -> str:
+    """What the prototype of commit 1d1806e measured, seed by seed."""
+    found = read("prototype")
+    names = {"1": "mel-initialised, at the full rate", "0.1": "at 1/10", "0.03333": "at 1/30", "0.01": "at 1/100"}
+    names |= {"0.003333": "at 1/300", "0.001": "at 1/1000", "0": "not trained"}
+    rows = {text: [each["rates"].get(rate, []) for each in found.values()] for rate, text in names.items()}
+    texts = list(dict.fromkeys(text for each in found.values() for text in each if text != "rates"))
+    beside = {text: [each.get(text, []) for each in found.values()] for text in texts}
+    every = {text: beside[text] for text in texts[:2]} | rows | beside
+    shown = [[text, *(" ".join(map(score, aucs)) for aucs in given)] for text, given in every.items()]
+    return table(["network", *found], shown)
+
+
 def moved() -> str:
     """How far filters went from the mel bands that they began as."""
     rows = []

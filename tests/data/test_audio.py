@@ -281,33 +281,32 @@ def test_blocks_give_the_same_samples_as_one_piece(tmp_path, monkeypatch, rate):
 PICTURE = np.random.default_rng(1).integers(1, 255, 60_000).astype(np.uint8).tobytes()
 ID3V2 = b"ID3\x03\0\0\0\0\x03\x50" + bytes(3 * 128 + 0x50)
 APE = [b"APETAGEX" + (2000).to_bytes(4, "little") + (60_032).to_bytes(4, "little") + bytes(16)]
-APE += [PICTURE, b"APETAGEX" + bytes(24)]
+APE += [PICTURE, b"APETAGEX" + APE[0][8:16] + bytes(7) + b"\x80" + bytes(8)]
 
 
 @pytest.mark.parametrize(
     ("behind", "is_lost"),
     [
-        (b"LIST" + (60_000).to_bytes(4, "little") + PICTURE, False),
+        (b"LIST" + (6_000).to_bytes(4, "little") + PICTURE[:6000], False),
         (b"id3 " + (len(ID3V2)).to_bytes(4, "little") + ID3V2, False),
         (b"".join(APE) + b"TAG" + PICTURE[:125], False),
         (b"LYRICSBEGIN" + PICTURE + b"060011LYRICS200" + b"TAG" + PICTURE[:125], False),
+        (PICTURE + APE[2][:23] + bytes(9), False),  # of version 1, without a header
+        (b"ID3\x04\0\x10\0\0\x03\x50" + PICTURE[: 3 * 128 + 0x50] + b"3DI\x04\0\x10\0\0\x03\x50", False),
         (bytes(60_000), False),
         (PICTURE, True),
         (b"LIST" + (2**31).to_bytes(4, "little") + PICTURE, True),  # which cannot be true
     ],
 )
-@pytest.mark.parametrize("kind", ["WAV", "MP3"])
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
 def test_tags_behind_the_sound_are_none_of_it(tmp_path, kind, behind, is_lost):
     soundfile.write(tmp_path / "a", tone(16_000, 4), 16_000, format=kind)
     clean = decode(tmp_path / "a")
     with (tmp_path / "a").open("ab") as file:
         file.write(behind)
     samples, remark = read_audio(tmp_path / "a")
-    if kind == "WAV":
-        assert np.array_equal(samples, clean)
-        assert bool(remark) == is_lost
-    else:
-        assert abs(len(samples) - len(clean)) < 3000  # with what the encoder adds, if FFmpeg had to read it
+    assert bool(remark) == is_lost
+    assert np.array_equal(samples, clean) or is_lost
 
 
 def test_joined_wavs_are_told(tmp_path):

@@ -74,7 +74,7 @@ class Dataset:
         if not set(splits) <= set(SPLITS):
             raise ValueError(f"'clips/split' must be {', '.join(SPLITS)}")
         self.splits = np.array(splits, dtype=str)
-        self.representations = sorted(name for name in file if name == "raw" or name.startswith("mel_"))
+        self.representations = sorted({each.name for each in REPRESENTATIONS} & set(file))
 
     def _check(self) -> None:
         clips = len(self.samples)

@@ -30,6 +30,14 @@ class Result:
         """Whether its samples are in the file: unreadable clips have none, and short ones no window."""
         return self.samples >= WINDOW_SAMPLES
 
+    @property
+    def why_short(self) -> str:
+        """Why a clip that can be read is not stored, or ""."""
+        if self.is_stored:
+            return ""
+        remark = f" ({self.remark})" if self.remark else ""
+        return f"{self.samples} samples, fewer than a window's {WINDOW_SAMPLES}{remark}"
+
 
 def read_clip(
     audio: Path, representations: Sequence[Representation]
