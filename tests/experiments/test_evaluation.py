@@ -15,7 +15,6 @@ from theanoish.commands.evaluate import report
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments.evaluation import (
-    FEWEST_POSITIVES,
     evaluate,
     is_magnatagatune,
     read_predictions,
@@ -227,10 +226,10 @@ def test_the_papers_number_is_for_magnatagatunes_clips(saved, data, tmp_path, mo
 
 def test_few_clips_are_told(values):
     assert "few clips: 6, and 2 tags that fewer than 5 clips have or lack" in report(values)  # "high" is undefined
-    positives = [FEWEST_POSITIVES, 100 - FEWEST_POSITIVES, 50]
+    positives = [5, 95, 50]
     tags = [row | {"auc": 1.0, "positives": count} for row, count in zip(values["tags"], positives, strict=True)]
     assert "few clips" not in report(values | {"clips": 100, "undefined_tags": [], "tags": tags})
-    rare = [row | {"positives": FEWEST_POSITIVES - 1} for row in tags[:2]]
+    rare = [row | {"positives": 4} for row in tags[:2]]
     assert "few clips: 100, and 2 tags" in report(
         values | {"clips": 100, "undefined_tags": [], "tags": [*rare, tags[2]]}
     )

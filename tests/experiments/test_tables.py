@@ -90,7 +90,8 @@ def test_another_sweeps_tables_are_compared_row_by_row(sweep, tmp_path):
     assert stored == json.loads(json.dumps(results))
     row_of(stored, "raw_256_256").update(mean_auc=0.6, interval=[0.59, 0.61], network="another name")
     row_of(stored, "mel_256_256").update(interval=None)
-    row_of(stored, "mel_512_256").update(row=["512", "256", "mel, trained slowly"])
+    row_of(stored, "mel_512_256").update(row=["512", "256", "mel, trained slowly"])  # which has no like
+    row_of(stored, "mel_1024_1024").update(mean_auc=0.3)  # nor has this
     (tmp_path / "tables.json").write_text(json.dumps(stored))
     lines = entries(comparison(results, read_rows(tmp_path / "tables.json"), "old.json"))
     low, high = row_of(results, "raw_256_256")["interval"]

@@ -26,7 +26,6 @@ from theanoish.training.metrics import score_tags
 from theanoish.training.prediction import Predictor
 
 MAGNATAGATUNE_IDS, FEWEST_MAGNATAGATUNE = (2, 58_915), 20_000  # first and last clip, and of 21,111 with a tag
-FEWEST_CLIPS, FEWEST_POSITIVES = 100, 5  # below, a split or a tag says little by itself
 
 
 @dataclass(frozen=True)
