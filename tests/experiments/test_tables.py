@@ -50,6 +50,7 @@ def test_tables_give_mean_and_interval_beside_the_papers_number(sweep):
     assert ["512", "512", "-", "0.8793", "-", "0.8386"] in entries(text)
     assert "7 updates, mean over 3 seeds ± half of the 95 % interval over seeds and test clips" in text
     assert "30 test clips (all clips kept)" in text
+    assert "learning rate 0.1, minibatch 10, momentum 0.0, average 0.1, validation interval 20000" in text
     assert "at most 25% of a layer's units silent" in text
     (contrast,) = [found for found in results["contrasts"] if found["finding"] == "spectrograms - raw audio, 256/256"]
     assert contrast["paper_difference"] == pytest.approx(0.8815 - 0.8487)

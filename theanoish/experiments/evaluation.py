@@ -21,7 +21,7 @@ from theanoish.experiments.paper import MAGNATAGATUNE_TAGS, paper_auc
 from theanoish.experiments.statistics import interval_of_checkpoint, resample, tag_aucs, tag_precisions
 from theanoish.files import write_text, written_whole
 from theanoish.model.network import Network
-from theanoish.training.checkpoint import load_last, load_network
+from theanoish.training.checkpoint import CHECKPOINT, load, load_last, load_network
 from theanoish.training.metrics import score_tags
 from theanoish.training.prediction import Predictor
 
@@ -131,7 +131,7 @@ def load_trained(path: Path) -> tuple[dict[str, Any], Network]:
     """What a checkpoint, or the ``state.pkl`` beside it, holds, with the artists heard in training, and the network."""
     if path.name != "state.pkl":
         return load_network(path)
-    artists = load_network(path.with_name("checkpoint.pkl"))[0]["artists"]
+    artists = load(path.with_name("checkpoint.pkl"), CHECKPOINT)["artists"]
     saved, network = load_last(path)
     return saved | {"artists": artists}, network
 
