@@ -22,8 +22,8 @@ def die_at(place: Path) -> int:
     return int(place.name)
 
 
-def test_every_result_comes_once():
-    assert sorted(in_parallel(die_at, [Path(str(i)) for i in range(10, 30)], 3)) == list(range(10, 30))
+def test_every_result_comes_once_in_order():
+    assert list(in_parallel(die_at, [Path(str(i)) for i in range(10, 30)], 3)) == list(range(10, 30))
 
 
 def threads_of_libraries(number: int) -> int:
@@ -55,13 +55,32 @@ def kill_others(place: Path) -> None:
 
 
 def test_workers_that_are_killed_while_they_wait_do_not_hold_up_the_end(tmp_path):
-    with suppress(InputError):  # or all results had come
-        list(in_parallel(kill_others, [tmp_path / name for name in ("a", "b", "last")], 3))
-
-
-def test_results_in_order_end_though_workers_are_killed_while_they_wait(tmp_path):
     with suppress(BrokenProcessPool):  # or all results had come
         list(in_order(kill_others, [tmp_path / name for name in ("a", "b", "last")], 3, 3))
+
+
+class Slow(list):
+    """Items that come so slowly that a worker dies while they are submitted."""
+
+    def __iter__(self):
+        for item in super().__iter__():
+            time.sleep(0.1)
+            yield item
+
+
+def die_or_sleep(item: int) -> None:
+    if item == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(30)
+    os._exit(0)
+
+
+def test_a_worker_that_dies_is_told_at_once_whatever_others_do():
+    """The pool ends the others by SIGTERM, which they ignore, and would hold its lock until they have finished."""
+    begun = time.monotonic()
+    with pytest.raises(BrokenProcessPool):
+        list(in_order(die_or_sleep, Slow(range(300)), 2, 300))
+    assert time.monotonic() - begun < 25
 
 
 def test_signals_do_not_reach_a_worker_that_begins(tmp_path):

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -23,13 +24,7 @@ Result = TypeVar("Result")
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
-    """As `in_order`, a few results for each worker waiting to be taken.
-
-    Raises
-    ------
-    InputError
-        If a worker died.
-    """
+    """As `in_order`, a few results for each worker waiting to be taken; an InputError if a worker died."""
     try:
         yield from in_order(function, items, workers, AHEAD * workers)
     except BrokenProcessPool as error:
@@ -43,12 +38,7 @@ def in_order(
 ) -> Generator[Result, None, None]:
     """What `function` returns for each item, in the order of the items; at most `ahead` results wait to be taken.
 
-    What is left is dropped, and the workers are killed, if the caller stops asking.
-
-    Raises
-    ------
-    BrokenProcessPool
-        If a worker died.
+    What is left is dropped, and the workers are killed, if the caller stops asking. BrokenProcessPool if one died.
     """
     with _pool(max(1, min(workers, len(items)))) as pool:
         waiting: deque[Future[Result]] = deque()
@@ -64,7 +54,8 @@ def in_order(
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that begin afresh, since a fork of a process with threads may hang, and end with the block."""
     others = multiprocessing.active_children()
-    context = multiprocessing.get_context("spawn")
+    context: Any = SpawnContext()
+    context.Process = _Worker
     try:
         pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_prepare_worker)
     except OSError as error:
@@ -79,6 +70,13 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         queue: Any = vars(pool)["_result_queue"]
         queue._writer.close()  # or what a killed worker has sent by half is waited for, for ever
         pool.shutdown(cancel_futures=True)
+
+
+class _Worker(SpawnProcess):
+    """A process that a pool can end once another one has died, though it ignores SIGTERM; else it is waited for."""
+
+    def terminate(self) -> None:
+        self.kill()
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], Result], item: Item) -> Future[Result]:

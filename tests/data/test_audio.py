@@ -109,18 +109,11 @@ def broken_files(folder):
 
 def test_broken_files_give_their_name_and_the_reason(tmp_path, capfd):
     for name, reason in broken_files(tmp_path).items():
-        with pytest.raises(AudioError) as error:
-            decode(tmp_path / name)
-        assert reason in error.value.reason, name
-        assert name in str(error.value) and name not in error.value.reason
-
-
-def test_broken_headers(tmp_path, capfd):
-    for name in ("empty.mp3", "text.mp3", "text.wav", "absent.mp3"):
-        reason = broken_files(tmp_path)[name] if not (tmp_path / "text.mp3").exists() else None
-        with pytest.raises(AudioError) as error:
-            expected_length(tmp_path / name)
-        assert reason is None or reason in error.value.reason
+        for read in (decode, expected_length) if "finite" not in reason and reason else (decode,):
+            with pytest.raises(AudioError) as error:
+                read(tmp_path / name)
+            assert reason in error.value.reason, name
+            assert name in str(error.value) and name not in error.value.reason
 
 
 def test_truncated_mp3_gives_what_is_left_and_its_header_a_bound(tmp_path):
@@ -251,14 +244,6 @@ def test_a_name_says_nothing_of_what_is_in_a_file(tmp_path):
         assert np.array_equal(decode(tmp_path / name), decode(tmp_path / "a.wav"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_for_want_of_permission(tmp_path):
-    soundfile.write(tmp_path / "a.wav", tone(16_000), 16_000)
-    (tmp_path / "a.wav").chmod(0)
-    with pytest.raises(AudioError):
-        decode(tmp_path / "a.wav")
-
-
 @pytest.mark.skipif(not REAL.is_dir(), reason="the three real clips are not beside the repository")
 def test_real_clips_have_the_length_that_the_specification_names():
     files = sorted(REAL.glob("*/*.mp3"))
@@ -313,7 +298,7 @@ def test_joined_wavs_are_told(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(16_000, 4), 16_000)
     (tmp_path / "b.wav").write_bytes(2 * (tmp_path / "a.wav").read_bytes())
     samples, remark = read_audio(tmp_path / "b.wav")
-    assert len(samples) > 127_000 or "bytes are not read" in remark
+    assert len(samples) == 64_000 and remark == "its last 128044 bytes are not read; holds 64000 samples"
 
 
 @pytest.mark.parametrize(("second", "is_told"), [(-1.0, True), (-0.9, True), (0.0, False), (0.5, False)])

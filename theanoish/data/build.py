@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from theanoish.data.annotations import TAGS_KEPT, most_frequent_tags, read_annotations
-from theanoish.data.plan import LeftOut, Plan, Progress, make_plan, versions
-from theanoish.data.results import Result, Results, opened_results, read_clip
+from theanoish.data.plan import LeftOut, Plan, Progress, make_plan, named, versions
+from theanoish.data.results import Result, Results, read_clip
 from theanoish.data.songs import read_labels, too_small
 from theanoish.data.storage import Arrays, description, first_row, write_tables
 from theanoish.errors import InputError
-from theanoish.files import check_creatable, sync_to_disk
+from theanoish.files import check_creatable, lock, sync_to_disk
 from theanoish.interrupt import StopRequest
 from theanoish.processes import in_parallel
 from theanoish.representation import RAW, SAMPLE_RATE, USUAL_SAMPLES, WINDOW_SAMPLES, Representation
@@ -128,7 +128,9 @@ def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
     output = Path(os.path.realpath(settings.output))  # a link stays one
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f"{output.name}.partial")
-    with opened_results(output.with_name(f"{output.name}.results"), unfinished, plan.fingerprint()) as results:
+    record = output.with_name(f"{output.name}.results")
+    with lock(record, f"{unfinished}: is being written by another process") as file:
+        results = Results(file, record, unfinished, plan.fingerprint())
         resumed = len(results.done)
         try:
             _read_clips(plan, unfinished, results, settings.workers, report)
@@ -145,14 +147,14 @@ def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
         read = len(results.done) - resumed
         results.remove()
     ids, paths, splits = (getattr(plan.annotations, name) for name in ("ids", "paths", "splits"))
-    named = [(int(ids[row]), paths[row], result) for row, result in zip(plan.rows, kept, strict=True)]
+    clips = [(int(ids[row]), paths[row], result) for row, result in zip(plan.rows, kept, strict=True)]
     return Summary(
         clips=dict(Counter(splits[plan.rows].tolist())),
         tags=len(plan.annotations.tags),
         notes=too_small(plan.annotations, plan.rows) if settings.labels else [],
         left_out=plan.left_out,
-        remarks=[(number, path, result.remark) for number, path, result in named if result.remark],
-        odd_lengths=[(number, path, r.samples) for number, path, r in named if r.samples != USUAL_SAMPLES],
+        remarks=[(number, path, result.remark) for number, path, result in clips if result.remark],
+        odd_lengths=[(number, path, r.samples) for number, path, r in clips if r.samples != USUAL_SAMPLES],
         read=read,
         resumed=resumed,
     )
@@ -183,7 +185,7 @@ def _leave_out(plan: Plan, results: Results) -> list[Result]:
         if not len(plan.rows):
             raise InputError(
                 f"{plan.annotations.folder}: no clip can be read that is as long as a window, "
-                f"{WINDOW_SAMPLES / SAMPLE_RATE:g} s"
+                f"{WINDOW_SAMPLES / SAMPLE_RATE:g} s:{named(plan.left_out)}"
             )
     except InputError:
         results.remove()  # no other run can do better with these files

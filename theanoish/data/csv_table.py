@@ -41,11 +41,7 @@ def read_rows(
     """
     line = 1
     try:
-        text = _text(file, notes)
-        if "\0" in text:
-            line = text.count("\n", 0, text.index("\0")) + 1
-            raise InputError(f"{file}, line {line}: holds a NUL character; the file must be UTF-8 text")
-        lines = io.StringIO(text, newline="")
+        lines = io.StringIO(_text(file, notes), newline="")
         first = next(lines, "")
         if first[:4].casefold() == "sep=":  # a line of Excel's own
             first, line = next(lines, ""), 2
@@ -84,18 +80,22 @@ def _text(file: Path, notes: list[str] | None) -> str:
         content = opened.read()
     if content[:4] in (b"PK\3\4", b"\xd0\xcf\x11\xe0"):
         raise InputError(f"{file}: is a spreadsheet, not a table as text; save it by 'Save as', 'CSV UTF-8'")
-    if notes is not None and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        notes.append(f"{file.name}: read as UTF-16")
-        return content.decode("utf-16")
     try:
-        return content.decode("utf-8-sig")
+        if notes is not None and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            notes.append(f"{file.name}: read as UTF-16")
+            text = content.decode("utf-16")
+        else:
+            text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         if notes is None:
             raise
-        notes.append(
-            f"warning: {file.name} is not UTF-8 and was read as Windows-1252; see whether its accents are right"
-        )
-        return content.decode("cp1252")
+        kind = "is not UTF-8 and was read as Windows-1252; see whether its accents are right"
+        notes.append(f"warning: {file.name} {kind}")
+        text = content.decode("cp1252")
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{file}, line {line}: holds a NUL character; the file must be UTF-8 text")
+    return text
 
 
 def _check_header(place: str, header: list[str], delimiter: str, needed: Sequence[str]) -> None:

@@ -84,7 +84,7 @@ class Plan:
             raise InputError(
                 f"{len(broken)} of {present} clips cannot be read, more than the {self.most_unreadable:.0%} that may "
                 "be; the copy seems damaged. Replace these files, or delete them and use --allow-missing:"
-                f"{_listed(broken)}"
+                f"{named(broken)}"
             )
 
 
@@ -117,7 +117,7 @@ def make_plan(
     if missing and not allow_missing:
         raise InputError(
             f"{folder}: {len(missing)} of {len(order)} clips are missing; complete the copy, or accept a partial one "
-            f"with --allow-missing:{_listed(missing)}"
+            f"with --allow-missing:{named(missing)}"
         )
     if clips == "tagged":
         labels = annotations.labels[plan.rows]
@@ -133,11 +133,12 @@ def make_plan(
     plan.leave_out(reasons, "unreadable")
     plan.check_failures()
     if len(plan.rows) == 0:
-        raise InputError(f"{folder}: no clip is left to put into a data set")
+        raise InputError(f"{folder}: no clip is left to put into a data set:{named(plan.left_out)}")
     return plan
 
 
-def _listed(clips: list[LeftOut]) -> str:
+def named(clips: list[LeftOut]) -> str:
+    """The first of some clips and their reasons, below what is said of them."""
     return listed([f"clip {clip.id}, {clip.path}: {clip.reason}" for clip in clips])
 
 

@@ -70,11 +70,6 @@ def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list
         Songs numbered from 1, in the order of the table.
     list of str
         How the split came about, and which audio files have no row.
-
-    Raises
-    ------
-    InputError
-        If the table is broken: all kinds of faults, with the first ten places of each.
     """
     faults: Faults = defaultdict(list)
     paths = [str(path.relative_to(folder)) for path in audio_files(folder)]
