@@ -7,7 +7,6 @@ from theanoish.errors import InputError
 from theanoish.experiments.contrasts import _verdict, find_contrasts, score_networks
 from theanoish.experiments.evaluation import Predictions
 from theanoish.experiments.paper import REGRESSION
-from theanoish.experiments.statistics import interval_of_checkpoint, resample, tag_aucs
 from theanoish.training.metrics import score_tags
 
 CLIPS, TAGS = 600, 6
@@ -65,16 +64,6 @@ def test_differences_are_those_of_the_plain_scores(predictions, contrasts):
     assert row["difference"] == pytest.approx(first - second, abs=1e-12)
     assert row["interval"][0] < row["difference"] < row["interval"][1]
     assert (row["seeds"], row["clips"], row["resampled"]) == (3, CLIPS, {"by": "artist", "units": 120})
-
-
-def test_pairing_makes_differences_sharper_than_scores(predictions, contrasts):
-    """The difficulty of clips, which is the same for all networks here, leaves the difference alone."""
-    low, high = contrasts["L2 pooling of 2 - none"]["interval"]
-    one = predictions["raw_1024_1024"][1]
-    resamples = resample(one.artists, one.titles)
-    resampled = tag_aucs(one.labels, one.probabilities, resamples.weights)
-    lowest, highest = interval_of_checkpoint(0.8, resampled, resamples.units)
-    assert high - low < 0.5 * (highest - lowest)
 
 
 def test_findings_over_several_rows():
