@@ -5,7 +5,6 @@ from the other front end, with 95 % intervals over seeds and clips.
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from theanoish.experiments.contrasts import score_networks
@@ -16,12 +15,17 @@ FONTS = {"TimGM6mb": range(0, 20_000), "FluidR3 GM": range(20_000, 40_000)}
 Interval = tuple[float, list[float] | None]
 
 
-def of_numbers(predictions: Predictions, numbers: range) -> Predictions:
+def of_numbers(read: Predictions, numbers: range) -> Predictions:
     """What is predicted for the clips of these numbers."""
-    rows = [row for row, number in enumerate(predictions.ids) if number in numbers]
-    arrays = {name: getattr(predictions, name)[rows] for name in ("probabilities", "labels", "ids")}
-    lists = {name: [getattr(predictions, name)[row] for row in rows] for name in ("artists", "titles")}
-    return replace(predictions, **arrays, **lists)
+    rows = [row for row, number in enumerate(read.ids) if number in numbers]
+    return Predictions(
+        read.probabilities[rows],
+        read.labels[rows],
+        read.ids[rows],
+        [read.artists[row] for row in rows],
+        [read.titles[row] for row in rows],
+        read.tags,
+    )
 
 
 def compare(runs: Path, numbers: range, sizes: list[str]) -> dict[str, Interval]:

@@ -1,7 +1,7 @@
 """Tables of the sweeps: the paper's, its findings, and what was found without a network."""
 
 import json
-from statistics import fmean
+from statistics import fmean, mode
 from typing import Any
 
 from results.shown import (
@@ -97,11 +97,10 @@ def held() -> str:
 
 
 def verdict(sweeps: list[str], ours: list[dict[str, Any] | None]) -> str:
-    """One word if all agree, else which say what; of two sweeps of the same data the later one counts."""
+    """What most data sets say, and which say something else; of two sweeps of the same data the later one counts."""
     words = {SWEEPS[sweep][0]: each["verdict"] for sweep, each in zip(sweeps, ours, strict=True) if each}
-    if len(set(words.values())) == 1:
-        return next(iter(words.values()))
-    return "; ".join(f"{data}: {word}" for data, word in words.items())
+    most = mode(words.values())
+    return "; ".join([most, *(f"{word} on {data}" for data, word in words.items() if word != most)])
 
 
 def summary() -> str:

@@ -3,7 +3,7 @@
 from statistics import fmean
 from typing import Any
 
-from results.shown import RESULTS, SWEEPS, cell_of, cells, read, score, signed, table, there
+from results.shown import RESULTS, SWEEPS, read, score, signed, table
 
 RECIPES = ("recipe_realnotes", "recipe_realmusic")
 PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
@@ -58,6 +58,19 @@ def slow() -> str:
     return table(["at 1/1000, less", *(f"{name}, {which}" for name, which in found)], rows)
 
 
+def prototype() -> str:
+    """What the prototype of commit 1d1806e measured, seed by seed."""
+    found = read("prototype")
+    names = {"1": "mel-initialised, at the full rate", "0.1": "at 1/10", "0.03333": "at 1/30", "0.01": "at 1/100"}
+    names |= {"0.003333": "at 1/300", "0.001": "at 1/1000", "0": "not trained"}
+    rows = {text: [each["rates"].get(rate, []) for each in found.values()] for rate, text in names.items()}
+    texts = list(dict.fromkeys(text for each in found.values() for text in each if text != "rates"))
+    beside = {text: [each.get(text, []) for each in found.values()] for text in texts}
+    every = {text: beside[text] for text in texts[:2]} | rows | beside
+    shown = [[text, *(" ".join(map(score, aucs)) for aucs in given)] for text, given in every.items()]
+    return table(["network", *found], shown)
+
+
 def moved() -> str:
     """How far filters went from the mel bands that they began as."""
     rows = []
@@ -70,17 +83,23 @@ def moved() -> str:
     return table(["data", "filters", "way of the median filter", "of the farthest", "change of frequency, Hz"], rows)
 
 
-def recipe() -> str:
-    """Constant rate beside averaged parameters, of the networks that both have."""
-    pairs = [pair for pair in (("realnotes", RECIPES[0]), ("realmusic", RECIPES[1])) if len(there(pair)) == 2]
-    rows: dict[str, list[str]] = {}
-    for number, (before, after) in enumerate(pairs):
-        old, new = cells(before), cells(after)
-        for row in (row for row in old if row in new and old[row]["mean_auc"] and new[row]["mean_auc"]):
-            values = [cell_of(old, row), cell_of(new, row), signed(new[row]["mean_auc"] - old[row]["mean_auc"])]
-            rows.setdefault(row, [""] * 3 * len(pairs))[3 * number : 3 * number + 3] = values
-    heading = [text for _, after in pairs for text in (f"{SWEEPS[after][0]}, constant rate", "averaged", "gain")]
-    return table(["network", *heading], [[row, *values] for row, values in rows.items()])
+def averaging() -> str:
+    """The last parameters as the descent left them, and their mean, of the same runs."""
+    found = runs()
+    rows = []
+    for text, network in SLOW.items():
+        given = [networks.get(network) for networks in found.values()]
+        if any(given):
+            rows.append([text, *(value for each in given for value in _averaged(each))])
+    heading = [text for name in found for text in (f"{name}, as they are", "averaged", "difference")]
+    return table(["network", *heading], rows)
+
+
+def _averaged(network: dict[str, Any] | None) -> list[str]:
+    if network is None:
+        return ["", "", ""]
+    plain, last = network["plain"], network["last"]
+    return [score(plain["mean_auc"]), score(last["mean_auc"]), signed(*last["less_plain"])]
 
 
 def counts() -> str:

@@ -1,8 +1,9 @@
 """What a sweep's run folders say beyond its tables.json: python results/runs.py runs/realnotes results/NAME_runs.json
 
-Each network is scored twice: with the parameters that were best on validation, the paper's, and with the last ones,
-averaged if the run averages. Of each there is the mean over seeds with its 95 % interval, and the differences from
-some others. Of each run there are the validation curve and how far the strided filters went.
+Each network is scored with the parameters that were best on validation, the paper's; with the last ones, averaged if
+the run averages; and with the last ones as the descent left them. Of each there is the mean over seeds with its 95 %
+interval, and the differences from some others. Of each run there are the validation curve and how far the strided
+filters went.
 """
 
 import argparse
@@ -30,12 +31,17 @@ PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
 OTHERS = ("mel_256_256", "mel_256_256_64_bands", "raw_256_256", f"{PAIRS}_fixed", f"{PAIRS}_rate_1")
 
 
-def predict_last(folder: Path, best: Predictions) -> Predictions:
-    """What a run's last parameters predict for the clips that its best ones were tested on."""
+def predict_last(folder: Path, best: Predictions) -> tuple[Predictions, Predictions]:
+    """What a run's last parameters predict for the clips of `best`, averaged and as the descent left them."""
     saved, network = load_last(folder / "state.pkl")
     dataset = Dataset(Path(saved["data"]["path"]))
     windows = dataset.windows(network.settings, dataset.rows("test"))
-    return replace(best, probabilities=Predictor(network, saved["backend"]).predict_clips(windows).probabilities)
+    predictor = Predictor(network, saved["backend"])
+    averaged = predictor.predict_clips(windows).probabilities
+    network.set_values(saved["parameters"])
+    return replace(best, probabilities=averaged), replace(
+        best, probabilities=predictor.predict_clips(windows).probabilities
+    )
 
 
 def moved(folder: Path) -> dict[str, float] | None:
@@ -70,43 +76,56 @@ def describe_run(folder: Path) -> dict[str, Any]:
     }
 
 
-def compare(predictions: dict[str, dict[int, Predictions]]) -> dict[str, dict[str, Any]]:
-    """Each network's AUC by seed, its mean with an interval, and its differences from `OTHERS`."""
-    scores, resamples = score_networks(predictions)
+def compare(predictions: dict[str, dict[str, list[Predictions]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Each network's AUC by seed, its mean with an interval, and its differences from `OTHERS`.
 
-    def over_seeds(parts: list[Any]) -> tuple[float, list[float] | None]:
-        value, bounds = interval(parts, resamples.units)
-        return float(value), bounds if all(len(each) > 1 for _, each, _ in parts) else None  # one seed says nothing
-
-    found = {}
-    for name, (aucs, resampled) in scores.items():
-        mean, bounds = over_seeds([(1.0, aucs, resampled)])
-        others = {
-            other: over_seeds([(1.0, aucs, resampled), (-1.0, *scores[other])])
-            for other in OTHERS
-            if other in scores and other != name
+    Parameters
+    ----------
+    predictions : dict of str to dict of str to list
+        From "best", "last" and "plain", the last without an average, to a network's name to what its seeds predict.
+    """
+    scores, resamples = score_networks(
+        {
+            f"{which} {name}": dict(enumerate(seeds))
+            for which, networks in predictions.items()
+            for name, seeds in networks.items()
         }
-        found[name] = {"aucs": aucs.tolist(), "mean_auc": mean, "interval": bounds, "differences": others}
-    return found
+    )
+
+    def over_seeds(*signed: tuple[float, str]) -> tuple[float, list[float] | None]:
+        parts = [(sign, *scores[name]) for sign, name in signed]
+        value, bounds = interval(parts, resamples.units)
+        return float(value), bounds if all(len(aucs) > 1 for _, aucs, _ in parts) else None  # one seed says nothing
+
+    def describe_network(which: str, name: str) -> dict[str, Any]:
+        mean, bounds = over_seeds((1.0, f"{which} {name}"))
+        others = [other for other in OTHERS if other in predictions[which] and other != name]
+        return {
+            "aucs": scores[f"{which} {name}"][0].tolist(),
+            "mean_auc": mean,
+            "interval": bounds,
+            "differences": {o: over_seeds((1.0, f"{which} {name}"), (-1.0, f"{which} {o}")) for o in others},
+            "less_plain": over_seeds((1.0, f"{which} {name}"), (-1.0, f"plain {name}")),
+        }
+
+    return {name: {which: describe_network(which, name) for which in predictions} for name in predictions["best"]}
 
 
 def describe(runs: Path) -> dict[str, Any]:
     """All networks of a folder of runs that are trained and tested; their runs must be of one data set."""
     folders: dict[str, list[Path]] = {}
+    predictions: dict[str, dict[str, list[Predictions]]] = {"best": {}, "last": {}, "plain": {}}
     costs = {}
     for file in sorted(runs.glob("*/test.npz")):
         settings = Settings.from_dict(read_json(file.with_name("test.json"))["settings"])
-        folders.setdefault(settings.name, []).append(file.parent)
-        costs[settings.name] = cost(settings).operations
-    best = {name: {i: read_predictions(f / "test.npz") for i, f in enumerate(each)} for name, each in folders.items()}
-    last = {name: {i: predict_last(f, best[name][i]) for i, f in enumerate(each)} for name, each in folders.items()}
-    compared = {"best": compare(best), "last": compare(last)}
+        name, best = settings.name, read_predictions(file)
+        folders.setdefault(name, []).append(file.parent)
+        costs[name] = cost(settings).operations
+        for which, one in zip(predictions, (best, *predict_last(file.parent, best)), strict=True):
+            predictions[which].setdefault(name, []).append(one)
+    compared = compare(predictions)
     return {
-        name: {
-            "operations": costs[name],
-            "runs": [describe_run(folder) for folder in of_network],
-            **{which: found[name] for which, found in compared.items()},
-        }
+        name: {"operations": costs[name], "runs": [describe_run(folder) for folder in of_network], **compared[name]}
         for name, of_network in folders.items()
     }
 

@@ -25,7 +25,8 @@ from theanoish.errors import InputError
 from theanoish.experiments import evaluation
 from theanoish.experiments.cells import Sweep, check
 from theanoish.experiments.evaluation import evaluate
-from theanoish.experiments.tables import collect, comparison, markdown, read_cells
+from theanoish.experiments.results import collect
+from theanoish.experiments.tables import comparison, latex, markdown, read_rows
 from theanoish.interrupt import StopRequest
 from theanoish.representation import RAW, Representation
 from theanoish.settings import Settings
@@ -284,12 +285,13 @@ def use(kind: str, file: Path, rng: random.Random, corpus: Path) -> None:
         join_and_unpack(folder)
     elif kind in RESULTS:
         sweep = Sweep(good_data, folder if kind == "tables.json" else folder.parent, "jax", CHANGES, 1)
-        check(sweep.jobs(NETWORK), Dataset(good_data))
+        check(sweep.cells(NETWORK), Dataset(good_data))
         results = collect(sweep, ["1"], None)
         markdown(results)
+        latex(results)
         check_finite(results)
         if kind == "tables.json":
-            comparison(results, read_cells(file), "other")
+            comparison(results, read_rows(file), "other")
     else:
         build_with(kind, file, rng, corpus)
 

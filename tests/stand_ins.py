@@ -8,7 +8,7 @@ import numpy as np
 
 from theanoish.data.dataset import Dataset
 from theanoish.experiments import workers
-from theanoish.experiments.cells import Job, Sweep
+from theanoish.experiments.cells import Cell, Sweep
 from theanoish.experiments.evaluation import Predictions, write_predictions
 from theanoish.settings import Settings
 
@@ -40,30 +40,31 @@ def stand_in_scripts(folder: Path, monkeypatch, train: str, evaluate: str = _EVA
     return scripts
 
 
-def jobs_of(folder: Path, seeds: int) -> list[Job]:
+def cells_of(folder: Path, seeds: int) -> list[Cell]:
     """Cells of one network."""
-    return Sweep(folder / "data.h5", folder / "runs", "jax", {}, seeds).jobs(Settings(frontend="mel"))
+    return Sweep(folder / "data.h5", folder / "runs", "jax", {}, seeds).cells(Settings(frontend="mel"))
 
 
-def jobs_with_scores(folder: Path, seeds: int) -> list[Job]:
+def cells_with_scores(folder: Path, seeds: int) -> list[Cell]:
     """The same, with the scores that the stand-in for evaluate.py gives them beside their run folders."""
-    jobs = jobs_of(folder, seeds)
+    cells = cells_of(folder, seeds)
     (folder / "runs").mkdir()
-    for job in jobs:
-        write_scores(folder / "runs" / job.folder.name, job, 0.5)
-    return jobs
+    for cell in cells:
+        write_scores(folder / "runs" / cell.folder.name, cell, 0.5)
+    return cells
 
 
-def write_scores(beginning: Path, job: Job, auc: float | None, clips: int = 30, dataset: Dataset | None = None) -> None:
+def write_scores(beginning: Path, cell: Cell, auc: float | None, dataset: Dataset | None = None) -> None:
     """What evaluate.py writes, as far as sweeps read it, to ``<beginning>.json`` and ``.npz``.
 
     The predictions have about that AUC, in two tags of which one is in turn, by artists with two clips each. With
     `dataset` they are of its test clips, and any.
     """
-    values = {"settings": job.settings.as_dict(), "update": 7, "clips": clips, "clips_kept": "all", "mean_auc": auc}
+    clips = 30
+    values = {"settings": cell.settings.as_dict(), "update": 7, "clips": clips, "clips_kept": "all", "mean_auc": auc}
     values |= {"artist_filtered_mean_auc": None, "mean_average_precision": 0.1, "silent": {"hidden": 0.25}}
     beginning.with_name(f"{beginning.name}.json").write_text(json.dumps(values))
-    generator = np.random.default_rng(job.settings.seed)
+    generator = np.random.default_rng(cell.settings.seed)
     labels = (np.arange(2 * clips).reshape(clips, 2) % 3 == 0).astype(np.uint8)
     right = generator.random((clips, 2)) < (auc or 0.5)
     probabilities = np.where(right, labels, 1 - labels).astype(np.float32)

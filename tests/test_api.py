@@ -2,7 +2,9 @@
 
 import doctest
 import json
+import os
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from theanoish.settings import Settings
 from theanoish.tagging.songs import Failure
 from theanoish.tagging.tagger import MODELS, Tagger
 
+ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = Settings(length=1024, stride=1024)
 
 
@@ -121,11 +124,11 @@ def test_a_data_set_from_arrays_holds_them(tmp_path):
 
 def test_the_examples_of_the_documentation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    tried = doctest.testfile(str(Path(__file__).parents[1] / "docs" / "api.md"), module_relative=False)
+    tried = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
     assert tried.failed == 0
     assert tried.attempted > 15
     for name in (*theanoish.__all__, "tag", "windows", "embed", "filters", "tag_many"):
-        assert f".{name}" in (Path(__file__).parents[1] / "docs" / "api.md").read_text()
+        assert f".{name}" in (ROOT / "docs" / "api.md").read_text()
 
 
 @pytest.mark.parametrize("ending", ["npz", "safetensors"])
@@ -150,3 +153,21 @@ def test_exported_weights_are_those_of_the_checkpoint(tmp_path, ending):
         np.testing.assert_array_equal(array, saved["parameters"][name])
     with pytest.raises(InputError, match="ending"):
         export.main([str(checkpoint), "out.txt"])
+
+
+def test_the_notebook_runs(tmp_path):
+    """From top to bottom, and its network learns."""
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel: the extra 'test'")
+    pytest.importorskip("ipykernel", reason="needs nbclient and ipykernel: the extra 'test'")
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(ROOT / "examples" / "first_steps.ipynb", 4)
+    environment = {"env": os.environ | {"PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}}
+    client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute(**environment)
+    printed = ["".join(output.get("text", "") for output in cell.get("outputs", [])) for cell in notebook.cells]
+    losses = [float(loss) for loss in re.findall(r"loss (\S+),", printed[8])]
+    assert len(losses) == 4
+    assert losses[-1] < 0.8 * losses[0]
+    assert float(re.search(r"mean AUC (\S+)", printed[9])[1]) > 0.6
+    kinds = {kind for cell in notebook.cells for output in cell.get("outputs", []) for kind in output.get("data", {})}
+    assert "image/png" in kinds

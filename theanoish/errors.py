@@ -1,4 +1,8 @@
-"""What a user gave and cannot be used: scripts end with the message and exit status 2."""
+"""What a user gave and cannot be used: scripts end with the message and exit status 2.
+
+All of the library raises InputError for it; docstrings name only what else is raised, or what is not plain from the
+function's purpose.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

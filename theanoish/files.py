@@ -21,13 +21,7 @@ _RUN_FILE = re.compile(r"(settings|log|curve|checkpoint|state|initial_filters)\.
 
 
 def check_writable(path: Path) -> None:
-    """Find before long work that its result could not be written.
-
-    Raises
-    ------
-    InputError
-        If `path` is a folder, or it stands in none, or it or its folder must not be written to.
-    """
+    """Find before long work that its result could not be written."""
     if _is_special(path):
         if not os.access(path, os.W_OK):
             raise InputError(f"{path}: cannot be written: no permission")
@@ -41,13 +35,7 @@ def check_writable(path: Path) -> None:
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Find before long work results that could not be written, or that would replace each other or what is read.
-
-    Raises
-    ------
-    InputError
-        As `check_writable`, or if a file is named twice.
-    """
+    """Find before long work results that could not be written, or that would replace each other or what is read."""
     taken = {os.path.realpath(path) for path in inputs if path}
     for path in filter(None, outputs):
         check_writable(path)
@@ -58,13 +46,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None])
 
 
 def check_creatable(path: Path) -> None:
-    """As `check_writable`, if missing folders will be made.
-
-    Raises
-    ------
-    InputError
-        If `path` is a folder, or the folder that it or the missing ones stand in must not be written to.
-    """
+    """As `check_writable`, if missing folders will be made."""
     if path.parent.exists():
         check_writable(path)
     else:
@@ -105,15 +87,11 @@ def _stream_at(path: Path) -> Any:
 def lock(path: Path, busy: str) -> Iterator[BinaryIO]:
     """Hold the lock that the file `path` stands for, and yield the file, open for reading and appending.
 
+    Where another process holds it, on this machine or on another that shares the disk, `busy` is the error's message.
+
     It is made if missing, and stays unless who holds it removes it. By flock, which ends with its process however that
     ends. (The package filelock takes the same lock, but goes by a file's mere presence on file systems that know none,
     and such a file outlives a killed process.)
-
-    Raises
-    ------
-    InputError
-        If another process, on this machine or on another that shares the disk, holds it: then `busy` is the message. Or
-        if the file system knows no locks.
     """
     with path.open("a+b") as file:
         try:
@@ -129,13 +107,7 @@ def lock(path: Path, busy: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from the same work on a run folder, and remove what killed ones left of files in it.
-
-    Raises
-    ------
-    InputError
-        If another process has locked it, or the file system knows no locks.
-    """
+    """Keep other processes from the same work on a run folder, and remove what killed ones left of files in it."""
     with lock(folder / "lock", f"{folder}: another process trains this run at the moment"):
         for leftover in folder.glob("*.partial"):
             if _RUN_FILE.fullmatch(leftover.name) and leftover.is_file():
@@ -230,13 +202,7 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The plain values of a JSON file.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read or is damaged.
-    """
+    """The plain values of a JSON file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

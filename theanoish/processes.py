@@ -23,13 +23,7 @@ Result = TypeVar("Result")
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
-    """As `in_order`, a few results for each worker waiting to be taken.
-
-    Raises
-    ------
-    InputError
-        If a worker died.
-    """
+    """As `in_order`, a few results for each worker waiting to be taken; an InputError if a worker died."""
     try:
         yield from in_order(function, items, workers, AHEAD * workers)
     except BrokenProcessPool as error:
@@ -43,12 +37,7 @@ def in_order(
 ) -> Generator[Result, None, None]:
     """What `function` returns for each item, in the order of the items; at most `ahead` results wait to be taken.
 
-    What is left is dropped, and the workers are killed, if the caller stops asking.
-
-    Raises
-    ------
-    BrokenProcessPool
-        If a worker died.
+    What is left is dropped, and the workers are killed, if the caller stops asking. BrokenProcessPool if one died.
     """
     with _pool(max(1, min(workers, len(items)))) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -10,6 +10,7 @@ import numpy as np
 
 SAMPLE_RATE = 16_000
 FULL_SCALE = 32_768  # of 16-bit samples
+USUAL_SAMPLES = 465_984  # of every readable clip of MagnaTagATune, 29.124 s
 WINDOW_SAMPLES = 48_000  # "about 3 seconds"
 MEL_CHANNELS = 128
 COMPRESSION = 10_000.0  # C of log(1 + C·x), of spectrograms and of the logarithmic nonlinearities alike

@@ -1,5 +1,4 @@
 import gzip
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -11,9 +10,6 @@ from theanoish.data.annotations import most_frequent_tags, read_annotations
 from theanoish.errors import InputError
 
 OFFICIAL = Path(__file__).resolve().parents[3] / "shared" / "magnatagatune"
-needs_official = pytest.mark.skipif(
-    not OFFICIAL.is_dir(), reason="the official CSV files are not beside the repository"
-)
 PATHS = ["f/a-0-29.mp3", "0/b-0-29.mp3", "c/c-29-58.mp3"]
 LABELS = [[1, 0, 1], [0, 0, 1], [1, 0, 0]]
 TAGS = ["no piano", "quiet", "sitar"]
@@ -42,27 +38,16 @@ def test_reads_what_the_tables_say(folder):
     assert table.titles[0] == "Título 1" and table.albums == ["album"] * 3
 
 
-@pytest.mark.parametrize(
-    ("folders", "split"),
-    [("0123456789ab", "train"), ("c", "validation"), ("def", "test")],
-    ids=["train", "val", "test"],
-)
-def test_split_is_that_of_the_folder(tmp_path, folders, split):
-    write_tables(tmp_path, [f"{folder}/x.mp3" for folder in folders], [[1]] * len(folders), ["tag"])
-    assert set(read_annotations(tmp_path).splits) == {split}
+def test_split_is_that_of_the_folder(tmp_path):
+    write_tables(tmp_path, [f"{folder}/x.mp3" for folder in "0123456789abcdef"], [[1]] * 16, ["tag"])
+    assert read_annotations(tmp_path).splits.tolist() == ["train"] * 12 + ["validation"] + ["test"] * 3
 
 
-def test_compressed_tables_are_read_as_well(folder):
+def test_compressed_tables_and_byte_order_marks(folder):
     for name in ("annotations_final.csv", "clip_info_final.csv"):
-        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+        (folder / f"{name}.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + (folder / name).read_bytes()))
         (folder / name).unlink()
     assert read_annotations(folder).labels.tolist() == LABELS
-
-
-def test_byte_order_mark_is_no_part_of_the_first_name(folder):
-    file = folder / "annotations_final.csv"
-    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert read_annotations(folder).ids.tolist() == [1, 2, 3]
 
 
 def test_clips_without_path_are_passed_over(folder):
@@ -78,29 +63,22 @@ def test_tags_by_falling_count_ties_by_column_and_those_that_occur_only():
 
 
 def test_counts_beyond_255_do_not_wrap():
-    labels = np.ones((300, 2), np.uint8)
-    labels[250:, 0] = 0
-    assert most_frequent_tags(labels).tolist() == [1, 0]
+    assert most_frequent_tags(np.repeat(np.uint8([[1, 1], [0, 1]]), [250, 50], axis=0)).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         (b'"mp3_path"', b'"path"', "line 1: has no column 'mp3_path'"),
-        (b'"clip_id"', b'"id"', "line 1: has no column 'clip_id'"),
         (b'"sitar"', b'"quiet"', "more than one column 'quiet'"),
         (b'\t"0"\t"1"\t"f', b'\t"2"\t"1"\t"f', "line 2: tag 'quiet' is '2'"),
-        (b'\t"0"\t"1"\t"f', b'\t""\t"1"\t"f', "line 2: tag 'quiet' is ''"),
         (b'\t"0"\t"1"\t"f', b'\t"1"\t"f', "line 2: has 4 fields, not 5"),
         (b'"2"\t', b'"1"\t', "line 3: 'clip_id' 1 occurs a second time"),
         (b'"2"\t', b'"two"\t', "line 3: 'clip_id' is 'two'"),
-        (b'"2"\t', b'"99999999999999999999"\t', "line 3: 'clip_id'"),
         (b'"c/c-29-58', b'"0/b-0-29', "line 4: 'mp3_path' is '0/b-0-29.mp3', as in line 3"),
         (b'"no piano"', b'""', "line 1: column 2 has no name; remove it (an index, perhaps) or name it"),
-        (b'"sitar"', b'"si\x00ar"', "line 1: holds a NUL character"),
         (b'"2"\t', b'"' + b"9" * 5000 + b'"\t', "line 3: 'clip_id'"),
         (b'"c/c', b'"g/c', "line 4: 'mp3_path' is 'g/c-29-58.mp3'"),
-        (b'"c/c', b'"cc/c', "line 4: 'mp3_path'"),
         (b'"c/c', b'"c/../../c', "leaves its folder"),
         (b'"sitar"', b'"sit\xff"', "is not UTF-8"),
     ],
@@ -110,13 +88,6 @@ def test_broken_annotations_are_named(folder, old, new, message):
     with pytest.raises(InputError, match=r"annotations_final\.csv") as error:
         read_annotations(folder)
     assert message in str(error.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"hello\x00world", b"clip_id,a,mp3_path\n1,0,f/a.mp3\n"])
-def test_a_file_that_is_no_table_is_named(folder, content):
-    (folder / "annotations_final.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"annotations_final\.csv"):
-        read_annotations(folder)
 
 
 def test_damaged_compressed_table_is_named(folder):
@@ -137,15 +108,12 @@ def test_table_without_clips_or_tags_is_an_error(folder):
         read_annotations(folder)
 
 
-def test_missing_table_is_named(folder):
-    (folder / "clip_info_final.csv").unlink()
-    with pytest.raises(InputError, match=r"holds no clip_info_final\.csv"):
-        read_annotations(folder)
-
-
-def test_clip_without_row_in_the_clip_table_is_named(folder):
+def test_a_table_that_is_missing_or_lacks_a_clip_is_named(folder):
     write_csv(folder / "clip_info_final.csv", [INFO_COLUMNS, [1, 1, "t", "a", "b", "", 0, 29, "", PATHS[0]]])
     with pytest.raises(InputError, match="no row for clip 2"):
+        read_annotations(folder)
+    (folder / "clip_info_final.csv").unlink()
+    with pytest.raises(InputError, match=r"holds no clip_info_final\.csv"):
         read_annotations(folder)
 
 
@@ -162,8 +130,8 @@ def test_clips_in_mp3_beside_the_tables_or_in_their_folder(folder):
     assert read_annotations(folder).folder == folder / "mp3"
 
 
-@needs_official
-def test_official_tables(tmp_path):
+@pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the official CSV files are not beside the repository")
+def test_official_tables():
     """Counts of the specification, section 1, and two clips looked up by hand."""
     table = read_annotations(OFFICIAL)
     assert len(table.ids) == 25_863 and len(table.tags) == 188
@@ -181,11 +149,3 @@ def test_official_tables(tmp_path):
     test_artists = np.array(table.artists)[table.splits == "test"]
     train_artists = set(np.array(table.artists)[table.splits == "train"])
     assert sum(artist in train_artists for artist in test_artists) == 3_284
-
-
-@needs_official
-def test_official_tables_packed_or_not_are_the_same(tmp_path):
-    for name in ("annotations_final.csv", "clip_info_final.csv"):
-        with gzip.open(OFFICIAL / f"{name}.gz") as packed, (tmp_path / name).open("wb") as file:
-            shutil.copyfileobj(packed, file)
-    assert (read_annotations(tmp_path).labels == read_annotations(OFFICIAL).labels).all()

@@ -109,18 +109,11 @@ def broken_files(folder):
 
 def test_broken_files_give_their_name_and_the_reason(tmp_path, capfd):
     for name, reason in broken_files(tmp_path).items():
-        with pytest.raises(AudioError) as error:
-            decode(tmp_path / name)
-        assert reason in error.value.reason, name
-        assert name in str(error.value) and name not in error.value.reason
-
-
-def test_broken_headers(tmp_path, capfd):
-    for name in ("empty.mp3", "text.mp3", "text.wav", "absent.mp3"):
-        reason = broken_files(tmp_path)[name] if not (tmp_path / "text.mp3").exists() else None
-        with pytest.raises(AudioError) as error:
-            expected_length(tmp_path / name)
-        assert reason is None or reason in error.value.reason
+        for read in (decode, expected_length) if "finite" not in reason and reason else (decode,):
+            with pytest.raises(AudioError) as error:
+                read(tmp_path / name)
+            assert reason in error.value.reason, name
+            assert name in str(error.value) and name not in error.value.reason
 
 
 def test_truncated_mp3_gives_what_is_left_and_its_header_a_bound(tmp_path):
@@ -251,14 +244,6 @@ def test_a_name_says_nothing_of_what_is_in_a_file(tmp_path):
         assert np.array_equal(decode(tmp_path / name), decode(tmp_path / "a.wav"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_for_want_of_permission(tmp_path):
-    soundfile.write(tmp_path / "a.wav", tone(16_000), 16_000)
-    (tmp_path / "a.wav").chmod(0)
-    with pytest.raises(AudioError):
-        decode(tmp_path / "a.wav")
-
-
 @pytest.mark.skipif(not REAL.is_dir(), reason="the three real clips are not beside the repository")
 def test_real_clips_have_the_length_that_the_specification_names():
     files = sorted(REAL.glob("*/*.mp3"))
@@ -281,40 +266,39 @@ def test_blocks_give_the_same_samples_as_one_piece(tmp_path, monkeypatch, rate):
 PICTURE = np.random.default_rng(1).integers(1, 255, 60_000).astype(np.uint8).tobytes()
 ID3V2 = b"ID3\x03\0\0\0\0\x03\x50" + bytes(3 * 128 + 0x50)
 APE = [b"APETAGEX" + (2000).to_bytes(4, "little") + (60_032).to_bytes(4, "little") + bytes(16)]
-APE += [PICTURE, b"APETAGEX" + bytes(24)]
+APE += [PICTURE, b"APETAGEX" + APE[0][8:16] + bytes(7) + b"\x80" + bytes(8)]
 
 
 @pytest.mark.parametrize(
     ("behind", "is_lost"),
     [
-        (b"LIST" + (60_000).to_bytes(4, "little") + PICTURE, False),
+        (b"LIST" + (6_000).to_bytes(4, "little") + PICTURE[:6000], False),
         (b"id3 " + (len(ID3V2)).to_bytes(4, "little") + ID3V2, False),
         (b"".join(APE) + b"TAG" + PICTURE[:125], False),
         (b"LYRICSBEGIN" + PICTURE + b"060011LYRICS200" + b"TAG" + PICTURE[:125], False),
+        (PICTURE + APE[2][:23] + bytes(9), False),  # of version 1, without a header
+        (b"ID3\x04\0\x10\0\0\x03\x50" + PICTURE[: 3 * 128 + 0x50] + b"3DI\x04\0\x10\0\0\x03\x50", False),
         (bytes(60_000), False),
         (PICTURE, True),
         (b"LIST" + (2**31).to_bytes(4, "little") + PICTURE, True),  # which cannot be true
     ],
 )
-@pytest.mark.parametrize("kind", ["WAV", "MP3"])
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
 def test_tags_behind_the_sound_are_none_of_it(tmp_path, kind, behind, is_lost):
     soundfile.write(tmp_path / "a", tone(16_000, 4), 16_000, format=kind)
     clean = decode(tmp_path / "a")
     with (tmp_path / "a").open("ab") as file:
         file.write(behind)
     samples, remark = read_audio(tmp_path / "a")
-    if kind == "WAV":
-        assert np.array_equal(samples, clean)
-        assert bool(remark) == is_lost
-    else:
-        assert abs(len(samples) - len(clean)) < 3000  # with what the encoder adds, if FFmpeg had to read it
+    assert bool(remark) == is_lost
+    assert np.array_equal(samples, clean) or is_lost
 
 
 def test_joined_wavs_are_told(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(16_000, 4), 16_000)
     (tmp_path / "b.wav").write_bytes(2 * (tmp_path / "a.wav").read_bytes())
     samples, remark = read_audio(tmp_path / "b.wav")
-    assert len(samples) > 127_000 or "bytes are not read" in remark
+    assert len(samples) == 64_000 and remark == "its last 128044 bytes are not read; holds 64000 samples"
 
 
 @pytest.mark.parametrize(("second", "is_told"), [(-1.0, True), (-0.9, True), (0.0, False), (0.5, False)])

@@ -111,28 +111,31 @@ def test_whole_clips_are_padded_with_zeros(path, settings):
         assert not clip[len(expected) :].any()
 
 
-def test_fingerprint_tells_data_sets_apart(path, tmp_path):
+def test_fingerprint_is_that_of_every_earlier_version_and_tells_data_sets_apart(path, tmp_path):
+    """Runs note it: with another one, none could be resumed. A clip in another split is another data set."""
     same = write_small_data(tmp_path / "same.h5", representations=["raw"])
-    assert Dataset(same).fingerprint() == Dataset(path).fingerprint()
+    assert Dataset(same).fingerprint() == Dataset(path).fingerprint() == "ae90ef5659efc4a0"
     labels = Dataset(path).labels
     labels[0, 0] ^= 1
-    other = write_small_data(tmp_path / "other.h5", representations=["raw"], labels=labels)
-    assert Dataset(other).fingerprint() != Dataset(path).fingerprint()
+    for name, values in (
+        ("labels", labels),
+        ("clips/id", np.arange(24)),
+        ("tags", ["other", *TAGS[1:]]),
+        ("clips/split", ["validation", *SPLITS[1:]]),
+    ):
+        other = write_small_data(tmp_path / "other.h5", representations=[])
+        with h5py.File(other, "a") as file:
+            change(name, values)(file)
+        assert Dataset(other).fingerprint() != "ae90ef5659efc4a0", name
 
 
-def test_missing_representation_names_those_there(path):
+def test_missing_representation_or_split_is_named(path):
     with pytest.raises(InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw.*build_h5"):
         Dataset(path).windows(Settings(frontend="mel"), np.arange(3))
+    with pytest.raises(InputError, match="no clip in split 'elsewhere'"):
+        Dataset(path).rows("elsewhere")
     with pytest.raises(InputError, match=r"no data set with 'mel_300_300'; there are raw, mel_1024_1024"):
         Dataset(path).windows(Settings(frontend="mel", length=300, stride=300), np.arange(3))
-
-
-def test_empty_split(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
-    with h5py.File(path, "a") as file:
-        file["clips/split"][12:18] = "train"
-    with pytest.raises(InputError, match="validation"):
-        Dataset(path).rows("validation")
 
 
 def test_a_file_that_hdf5_never_finishes_reading(tmp_path):
@@ -183,20 +186,14 @@ def attribute(name, value):
         attribute("format", "something else"),
         attribute("format_version", 3),
         lambda file: file.attrs.__delitem__("sample_rate"),
-        lambda file: file.attrs.__delitem__("tags_kept"),
         change("tags", None),
-        change("tags", np.arange(4)),
         change("tags", ["one"]),
-        change("labels", None),
         change("labels", np.zeros((24, 4))),
         change("labels", np.full((24, 4), 2, np.uint8)),
         change("labels", np.zeros((23, 4), np.uint8)),
-        change("labels", np.zeros((0, 4), np.uint8)),
         change("clips/artist", ["one"]),
         change("clips/split", ["elsewhere"] * 24),
         change("clips/id", None),
-        change("clips/id", 3),
-        change("clips/id", np.arange(24)[:, None]),
         lambda file: (file.__delitem__("tags"), file.create_group("tags")),
     ],
 )
@@ -213,15 +210,17 @@ def test_damaged_tables(tmp_path, damage):
     [
         attribute("sample_rate", 22_050),
         change("raw/values", np.zeros(1_000_000, np.float32)),
-        change("raw/values", np.zeros((4_000_000, 2), np.int16)),
         change("raw/values", np.zeros(100_000, np.int16)),
         change("raw/start", np.zeros(3, np.int64)),
         change("raw/start", np.full(24, -1)),
-        change("raw/start", np.full(24, 2**63 - 1)),
         change("raw/count", np.full(24, 47_999)),
-        change("raw/count", np.full(24, 2**62)),
         change("raw/count", None),
         lambda file: (file.__delitem__("raw"), file.__setitem__("raw", np.zeros(5, np.int16))),
+        lambda file: (
+            v := file["raw/values"][:],
+            change("raw/values", None)(file),
+            file["raw"].create_dataset("values", data=v, chunks=True),
+        ),
     ],
 )
 def test_damaged_representation(tmp_path, damage):
@@ -247,16 +246,6 @@ def test_values_that_hdf5_keeps_among_its_own_are_refused(tmp_path):
         Dataset(path).windows(settings, np.arange(24))
 
 
-def test_compressed_values_are_refused(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
-    with h5py.File(path, "a") as file:
-        values = file["raw/values"][:]
-        del file["raw/values"]
-        file["raw"].create_dataset("values", data=values, compression="gzip")
-    with pytest.raises(InputError, match="contiguous"):
-        Dataset(path).windows(RAW, np.arange(24))
-
-
 def test_a_file_of_the_first_version_is_to_be_built_again(tmp_path):
     path = write_small_data(tmp_path / "d.h5", representations=[], format_version=1)
     with pytest.raises(InputError, match=r"d\.h5: .*version 1, not 2; build it again with .*build_h5"):
@@ -267,18 +256,13 @@ def test_a_file_of_the_first_version_is_to_be_built_again(tmp_path):
     ("name", "trick"),
     [
         ("tags", lambda file, name, secret: file.create_dataset(name, (4,), "S4", external=[(secret, 0, 16)])),
-        ("labels", lambda file, name, secret: file.create_dataset(name, (24, 4), "u1", external=[(secret, 0, 96)])),
         ("labels", lambda file, name, secret: file.create_virtual_dataset(name, virtual_labels(secret))),
         ("tags", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/tags"))),
-        ("clips/artist", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/tags"))),
         ("clips", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/clips"))),
         ("clips/artist", lambda file, name, secret: file.__setitem__(name, h5py.SoftLink("/clips/artist"))),
-        ("clips/artist", lambda file, name, secret: file.__setitem__(name, h5py.SoftLink("/clips/path"))),
         ("labels", lambda file, name, secret: file.create_dataset(name, (10**9, 4), np.uint8)),
-        ("labels", lambda file, name, secret: file.create_dataset(name, (10**6, 4), np.uint8, compression="gzip")),
         ("tags", lambda file, name, secret: file.create_dataset(name, (10**9,), h5py.string_dtype())),
         ("clips/id", lambda file, name, secret: file.__setitem__(name, np.arange(24, dtype=np.uint8))),
-        ("clips/samples", lambda file, name, secret: file.__setitem__(name, np.full(24, np.nan))),
     ],
 )
 def test_files_of_strangers_are_refused(tmp_path, name, trick):
@@ -333,17 +317,13 @@ def test_a_file_open_for_writing_elsewhere_is_not_called_broken(tmp_path):
     assert Dataset(path).tags == TAGS
 
 
-@pytest.mark.parametrize("content", [b"", b"not HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500)])
-def test_files_that_are_not_hdf5(tmp_path, content):
-    path = tmp_path / "d.h5"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"d\.h5"):
-        Dataset(path)
-
-
-def test_missing_file_says_how_to_build_it(tmp_path):
+def test_files_that_are_not_hdf5_or_not_there(tmp_path):
     with pytest.raises(InputError, match=r"d\.h5: no such file.*build_h5"):
         Dataset(tmp_path / "d.h5")
+    for content in (b"", b"not HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500)):
+        (tmp_path / "d.h5").write_bytes(content)
+        with pytest.raises(InputError, match=r"d\.h5: is no data set"):
+            Dataset(tmp_path / "d.h5")
 
 
 def test_file_cut_off_before_and_while_reading(tmp_path):
@@ -356,14 +336,3 @@ def test_file_cut_off_before_and_while_reading(tmp_path):
     into = np.zeros((1, *windows.shape), np.int16)
     with pytest.raises(InputError, match="cut off"):
         windows.read(np.array([23]), np.array([0]), into)
-
-
-def test_fingerprint_is_that_of_every_earlier_version(tmp_path):
-    """Runs note it: with another one, none could be resumed. A clip in another split is another data set."""
-    path = write_small_data(tmp_path / "a.h5")
-    assert Dataset(path).fingerprint() == "ae90ef5659efc4a0"
-    with h5py.File(path, "a") as file:
-        splits = list(file["clips/split"].asstr()[:])
-        del file["clips/split"]
-        file["clips/split"] = ["validation", *splits[1:]]
-    assert Dataset(path).fingerprint() != "ae90ef5659efc4a0"

@@ -1,3 +1,5 @@
+"""Cells at the workers of real Dask clusters, with stand-ins for the scripts."""
+
 import json
 import os
 import shutil
@@ -8,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins import alive, jobs_with_scores, stand_in_scripts, wait_for
+from stand_ins import alive, cells_with_scores, stand_in_scripts, wait_for
 from theanoish.errors import InputError
-from theanoish.experiments import cells, cluster, sweep, workers
+from theanoish.experiments import cells as cells_module
+from theanoish.experiments import cluster, workers
 from theanoish.experiments.cluster import Cluster, connect
 from theanoish.experiments.sweep import Event, run_cells
 from theanoish.interrupt import StopRequest
@@ -39,63 +42,68 @@ def here():
         yield found.scheduler_address
 
 
-def process_of(job):
-    file = job.folder / "process"
+def process_of(cell):
+    file = cell.folder / "process"
     return int(file.read_text()) if file.exists() else None
+
+
+def run_on(address, cells, said=None):
+    """Looks at a sweep, and its stop request."""
+    stop = StopRequest()
+    new_places = Cluster(connect(address), ([] if said is None else said).append).new_places
+    for events in run_cells(cells, stop, new_places):
+        yield events, stop
 
 
 def test_a_killed_cell_is_taken_up_again_and_failures_stop_nothing_else(here, tmp_path, monkeypatch):
     stand_in_scripts(
         tmp_path, monkeypatch, "if seed == 2: print('train.py: error: no such thing'); sys.exit(2)\n" + UNTIL_STOPPED
     )
-    killed, failing, third = jobs_with_scores(tmp_path, 3)
-    events = []
-    for look in run_cells([killed, failing, third], Cluster(connect(here)), StopRequest()):
+    killed, failing, third = cells_with_scores(tmp_path, 3)
+    events, left = [], [killed, third]
+    for look, _ in run_on(here, [killed, failing, third]):
         events += look
-        for job in (killed, third):
-            if process_of(job) and Event(job, "died", "exit status -9") not in events:
-                os.kill(process_of(job), signal.SIGKILL)
-    assert [event for event in events if event.job == killed] == [
-        Event(killed, "died", "exit status -9"),
-        Event(killed, "finished"),
-    ]
+        for cell in [cell for cell in left if process_of(cell)]:
+            left.remove(cell)
+            os.kill(process_of(cell), signal.SIGKILL)
+    of_killed = [event for event in events if event.cell == killed]
+    assert of_killed == [Event(killed, "died", "exit status -9"), Event(killed, "finished")]
     assert Event(failing, "failed", "no such thing") in events
     assert events[-1].state == "finished"
 
 
 def test_cells_stop_when_asked_to(here, tmp_path, monkeypatch):
     stand_in_scripts(tmp_path, monkeypatch, UNTIL_STOPPED)
-    jobs = jobs_with_scores(tmp_path, 3)
-    stop, events = StopRequest(), []
-    for look in run_cells(jobs, Cluster(connect(here)), stop):
-        stop.requested = all(process_of(job) for job in jobs[:2])
+    cells, events = cells_with_scores(tmp_path, 3), []
+    for look, stop in run_on(here, cells):
+        stop.requested = all(process_of(cell) for cell in cells[:2])
         events += look
     assert sorted(event.state for event in events) == ["stopped", "stopped"]
-    assert all((job.folder / "saved").exists() for job in jobs[:2])
-    assert not jobs[2].folder.exists()
+    assert all((cell.folder / "saved").exists() for cell in cells[:2])
+    assert not cells[2].folder.exists()
 
 
 def test_cells_stop_when_nobody_waits_for_them_any_more(here, tmp_path, monkeypatch):
     stand_in_scripts(tmp_path, monkeypatch, UNTIL_STOPPED)
-    (job,) = jobs_with_scores(tmp_path, 1)
+    (cell,) = cells_with_scores(tmp_path, 1)
     client = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from stand_ins import jobs_of; from theanoish.experiments.cluster import Cluster, connect\n"
-        "cluster = Cluster(connect(sys.argv[3])); cluster.look(); cluster.start(jobs_of(Path(sys.argv[2]), 1)[0])\n"
-        "time.sleep(600)"
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from stand_ins import cells_of\n"
+        "from theanoish.experiments.cluster import Cluster, connect\n"
+        "cell, cluster = cells_of(Path(sys.argv[2]), 1)[0], Cluster(connect(sys.argv[3]), print)\n"
+        "cluster.new_places()[0](cell.commands(), cell.log, lambda: False)"
     )
     tests = str(Path(__file__).parents[1])
     with subprocess.Popen([sys.executable, "-c", client, tests, str(tmp_path), here]) as process:
-        wait_for(lambda: process_of(job))
+        wait_for(lambda: process_of(cell))
         process.kill()
-    wait_for((job.folder / "saved").exists)
+    wait_for((cell.folder / "saved").exists)
 
 
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
     """Starts Dask workers as processes of their own, each with a package and scripts of its own."""
     started = []
-    monkeypatch.setattr(cells, "SCRIPTS", stand_in_scripts(tmp_path, monkeypatch, UNTIL_STOPPED))
+    monkeypatch.setattr(cells_module, "SCRIPTS", stand_in_scripts(tmp_path, monkeypatch, UNTIL_STOPPED))
     shutil.copytree(Path(workers.__file__).parents[1], tmp_path / "scripts" / "theanoish")
 
     def start(address, package="scripts", change=""):
@@ -105,14 +113,12 @@ def worker(tmp_path, monkeypatch):
             with (folder / "theanoish" / "__init__.py").open("a") as file:
                 file.write(change)
         command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard"]
-        with (tmp_path / "workers.txt").open("a") as log:
-            process = subprocess.Popen(
-                [*command, "--nthreads", "1"],
-                env=os.environ | {"PYTHONPATH": str(folder)},
-                stdout=log,
-                stderr=log,
-                cwd=tmp_path,
-            )
+        process = subprocess.Popen(
+            [*command, "--nthreads", "1"],
+            env=os.environ | {"PYTHONPATH": str(folder)},
+            stderr=subprocess.DEVNULL,
+            cwd=tmp_path,
+        )
         started.append(process)
         return process
 
@@ -122,45 +128,44 @@ def worker(tmp_path, monkeypatch):
         process.wait()
 
 
-def test_it_says_which_workers_it_waits_for(tmp_path, monkeypatch, worker):
-    monkeypatch.setattr(sweep, "_BUSY_SECONDS", 0.1)
-    (job,) = jobs_with_scores(tmp_path, 1)
-    said, fit = [], []
+def test_workers_that_do_not_fit_and_one_that_goes(tmp_path, worker):
+    """A sweep that finds none that fits says why; one that has begun takes those that come."""
+    (cell,) = cells_with_scores(tmp_path, 1)
+    said, events, fit = [], [], []
     with distributed.LocalCluster(n_workers=0, dashboard_address=None) as found:
         address = found.scheduler_address
-        for events in run_cells([job], Cluster(connect(address)), StopRequest()):
-            for event in events:
-                said.append(event.reason or event.state)
-                match len(said):  # each answer to what has been said
-                    case 1:
-                        worker(address, "lacking", "raise ModuleNotFoundError(\"No module named 'theanoish'\")\n")
-                    case 3:
-                        worker(address, "older", "# an older version\n")
-                    case 4:
-                        fit.append(worker(address))
-            if process_of(job) and len(fit) == 1:
+        worker(address, "lacking", "raise ModuleNotFoundError(\"No module named 'theanoish'\")\n")
+        missing = r"looking for a worker failed: theanoish cannot be imported there \(No module named 'theanoish'\)"
+        with pytest.raises(InputError, match=missing):
+            list(run_on(address, [cell]))
+        fit.append(worker(address))
+        wait_for(lambda: len(connect(address).nthreads()) == 2)
+        for look, _ in run_on(address, [cell], said):
+            events += look
+            if process_of(cell) and len(fit) == 1:
                 fit[0].kill()
+                worker(address, "older", "# an older version\n")
+                fit.append(None)
+            if any("another version" in line for line in said) and len(fit) == 2:
                 fit.append(worker(address))
-    assert said[0] == "waiting for a worker: the cluster has none"
-    assert "gets no cells: theanoish cannot be imported there (No module named 'theanoish')" in said[1]
-    assert said[2] == "waiting for a worker: none of the cluster's 1 can take a cell"
-    assert "gets no cells: it has another version of theanoish" in said[3]
-    assert "exit status -1" in said[4:]  # of the cell at the worker that was killed
-    assert said[-1] == "finished"
-    assert (job.folder / "saved").exists()
-    assert not alive(process_of(job))
+    assert [event.state for event in events] == ["lost", "waiting", "finished"]
+    assert len(said) == 2  # of each that does not fit, once
+    assert said[1].endswith("gets no cells: it has another version of theanoish")
+    assert (cell.folder / "saved").exists()
+    assert not alive(process_of(cell))
 
 
 def test_nothing_is_sent_to_workers_of_another_python(monkeypatch):
-    """Nor to one that does not answer yet, which is asked again at the next look."""
+    """Nor to one that tells no version; one that does not answer yet is asked again at the next look."""
     monkeypatch.setattr(distributed, "Event", lambda name, client: None)
     here = {"host": {"python": "{}.{}.{}.final.0".format(*sys.version_info)}}
-    answering = {"tcp://other": {"host": {"python": "3.99.0.final.0"}}, "tcp://same": here}
-    asked = []
+    answering = {"tcp://other": {"host": {"python": "3.99.0.final.0"}}, "tcp://odd": {"host": ["python"]}}
+    answering["tcp://same"] = here
+    asked, said = [], []
 
     class Client:
         def nthreads(self):
-            return {"tcp://other": 1, "tcp://same": 1, "tcp://late": 1}
+            return dict.fromkeys([*answering, "tcp://late"], 1)
 
         def get_versions(self):
             return {"client": here, "workers": answering}
@@ -169,44 +174,62 @@ def test_nothing_is_sent_to_workers_of_another_python(monkeypatch):
             asked.append(workers)
             return dict.fromkeys(workers, "")
 
-    found = Cluster(Client())
+    found = Cluster(Client(), said.append)
+    assert len(found.new_places()) == 1
     version = "{}.{}".format(*sys.version_info)
-    assert found.look() == [f"tcp://other gets no cells: it has Python 3.99, not {version}"]
+    others = {"tcp://other": "3.99", "tcp://odd": "of no known version"}
+    assert said == [f"{name} gets no cells: it has Python {its}, not {version}" for name, its in others.items()]
     answering["tcp://late"] = here
-    assert found.look() == []
+    assert len(found.new_places()) == 1
     assert asked == [["tcp://same"], ["tcp://late"]]
-    assert found.room()
 
 
 def test_a_scheduler_that_goes_ends_the_sweep(tmp_path, monkeypatch, worker):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 2.0)
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")  # of the worker
-    (job,) = jobs_with_scores(tmp_path, 1)
+    (cell,) = cells_with_scores(tmp_path, 1)
     file = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen(
         [*command, "--no-dashboard", "--scheduler-file", str(file)], stderr=subprocess.DEVNULL
     ) as process:
-        wait_for(file.exists)
+        wait_for(lambda: file.exists() and file.read_text())
         address = json.loads(file.read_text())["address"]
         worker(address)
         events = []
         with dask.config.set({"distributed.comm.timeouts.connect": 2}):
-            for look in run_cells([job], Cluster(connect(address)), StopRequest()):
+            for look, _ in run_on(address, [cell]):
                 events += look
-                if process_of(job):
+                if process_of(cell):
                     process.kill()
-    assert events[-1] == Event(job, "failed", "the cluster's scheduler is gone")
-    wait_for((job.folder / "saved").exists)
+    assert events[-1] == Event(cell, "failed", "the cluster's scheduler is gone")
+    wait_for((cell.folder / "saved").exists)
 
 
-def test_scheduler_that_does_not_answer(monkeypatch):
+def test_no_scheduler_no_worker_and_no_dask(here, monkeypatch):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.5)
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         connect("tcp://127.0.0.1:9")
-
-
-def test_scheduler_without_dask(monkeypatch):
+    monkeypatch.setattr(cluster, "_FIRST_SECONDS", 0.0)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=None) as empty,
+        pytest.raises(InputError, match="the cluster has none"),
+    ):
+        Cluster(connect(empty.scheduler_address), print).new_places()
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"pip install -e '\.\[cluster\]'"):
-        connect("tcp://127.0.0.1:9")
+    for clone, what in ((Path("/a/clone"), r"--editable '/a/clone\[cluster\]'"), (None, r"'theanoish\[cluster\]'")):
+        monkeypatch.setattr(cluster, "CLONE", clone)
+        with pytest.raises(InputError, match=f"{sys.executable} -m pip install {what}"):
+            connect("tcp://127.0.0.1:9")
+
+
+def test_what_tells_versions_apart_is_the_same_in_a_clone_and_installed(tmp_path):
+    """A wheel holds the scripts as well, in the package."""
+    package = shutil.copytree(Path(cluster.__file__).parents[1], tmp_path / "theanoish")
+    (package / "scripts").mkdir()
+    (package / "scripts" / "train.py").touch()
+    code = "from theanoish.experiments.cluster import sources; print(sources())"
+    command = [sys.executable, "-P", "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert answer.strip() == cluster.sources()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -16,10 +17,12 @@ from theanoish.errors import InputError
 from theanoish.experiments.evaluation import (
     FEWEST_POSITIVES,
     evaluate,
+    is_magnatagatune,
     read_predictions,
     write_csv,
     write_predictions,
 )
+from theanoish.experiments.paper import MAGNATAGATUNE_TAGS
 from theanoish.files import write_json
 from theanoish.model.descent import MEAN
 from theanoish.model.network import Network
@@ -223,9 +226,14 @@ def test_data_of_other_tags(data, tmp_path, values):
         evaluate(path, None, "test", "jax")
 
 
-def test_the_papers_number_is_for_magnatagatunes_tags(saved, data, tmp_path, monkeypatch):
-    assert evaluate(saved, None, "test", "jax")[0]["paper_auc"] is None
-    monkeypatch.setattr("theanoish.experiments.evaluation.MAGNATAGATUNE_TAGS", set(TAGS))
+def test_the_papers_number_is_for_magnatagatunes_clips(saved, data, tmp_path, monkeypatch):
+    """Music that has tags of the same names, as realmusic has, is another data set."""
+    official = SimpleNamespace(tags=list(MAGNATAGATUNE_TAGS), ids=np.r_[2, 6:20_100, 58_915])
+    assert is_magnatagatune(official)
+    for ids in (official.ids[1:], official.ids[:-1], official.ids[[0, 1, -1]]):
+        assert not is_magnatagatune(SimpleNamespace(tags=official.tags, ids=ids))
+    assert not is_magnatagatune(SimpleNamespace(tags=TAGS, ids=official.ids))
+    monkeypatch.setattr("theanoish.experiments.evaluation.is_magnatagatune", lambda dataset: True)
     path = save_checkpoint(tmp_path / "c.pkl", data, TAGS)
     assert evaluate(path, None, "test", "jax")[0]["paper_auc"] == PAPER_AUC
     assert evaluate(saved, None, "test", "jax")[0]["paper_auc"] is None  # of three of the tags

@@ -5,7 +5,7 @@ from theanoish.settings import Settings
 
 
 def test_findings_are_differences_of_networks_that_tables_have_and_of_the_regression():
-    names = {cell.settings.name for cells in TABLES.values() for cell in cells} | {REGRESSION}
+    names = {row.settings.name for rows in TABLES.values() for row in rows} | {REGRESSION}
     assert all(name in names for finding in FINDINGS for pair in finding.pairs for name in pair)
     assert len({finding.name for finding in FINDINGS}) == len(FINDINGS)
     assert sum(finding.in_paper for finding in FINDINGS) == 17
@@ -13,12 +13,12 @@ def test_findings_are_differences_of_networks_that_tables_have_and_of_the_regres
 
 def test_rows_of_future_work_say_how_fast_their_strided_filters_train():
     """Those of before there was a rate of their own were trained at the full one."""
-    rates = {cell.row[0]: cell.settings.strided_rate for cell in TABLES["future"]}
+    rates = {row.names[0]: row.settings.strided_rate for row in TABLES["future"]}
     slow = {row for row, rate in rates.items() if rate == 0.001}
     assert slow == {row for row in rates if "trained slowly" in row}
     assert len(slow) == 6
     assert {rates[row] for row in rates.keys() - slow} == {1.0}
-    averages = {cell.row[0]: cell.settings.average for cell in TABLES["future"]}
+    averages = {row.names[0]: row.settings.average for row in TABLES["future"]}
     assert {row for row, average in averages.items() if not average} == {row for row in rates if "not averaged" in row}
 
 

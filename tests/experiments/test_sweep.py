@@ -1,17 +1,33 @@
+"""Sweeps with stand-ins for the scripts: at this machine's places, and what becomes of cells that do not just end."""
+
+import os
+import subprocess
+import sys
 from contextlib import ExitStack
 
-from stand_ins import jobs_with_scores, stand_in_scripts, write_scores
-from theanoish.experiments import sweep
+import pytest
+
+from stand_ins import alive, cells_with_scores, stand_in_scripts, wait_for, write_scores
+from theanoish.experiments import sweep, workers
 from theanoish.experiments.sweep import Event, run_cells
-from theanoish.experiments.workers import Machine, Place
+from theanoish.experiments.workers import Place, places_here, run_here
 from theanoish.files import lock
 from theanoish.interrupt import StopRequest
 
+# stops when it is asked to, having saved
+UNTIL_STOPPED = (
+    "signal.signal(signal.SIGTERM, lambda *_: ((run / 'saved').touch(), sys.exit(%d)))\n"
+    "(run / 'writing').write_text(str(os.getpid())); (run / 'writing').rename(run / 'process'); time.sleep(600)"
+)
 
-def ends(jobs, machine, stop=None):
-    """State and reason that each job ended with, and all events."""
-    events = [event for look in run_cells(jobs, machine, stop or StopRequest()) for event in look]
-    return {e.job: (e.state, e.reason) for e in events if e.state in ("finished", "failed", "stopped")}, events
+
+def events_of(cells, places=1, until=lambda events: False):
+    """All events of a sweep that is stopped once `until` says so."""
+    stop, events, left = StopRequest(), [], [run_here] * places
+    for look in run_cells(cells, stop, lambda: [left.pop() for _ in range(len(left))]):
+        events += look
+        stop.requested = stop.requested or until(events)
+    return events
 
 
 def test_failed_cells_stop_no_others_and_give_their_reason(tmp_path, monkeypatch):
@@ -22,24 +38,25 @@ def test_failed_cells_stop_no_others_and_give_their_reason(tmp_path, monkeypatch
         "if seed == 2: raise ValueError('a fault of the program')\n"
         "if seed == 3: os.kill(os.getpid(), signal.SIGSEGV)",
     )
-    jobs = jobs_with_scores(tmp_path, 6)
-    jobs[4].folder.parent.mkdir(exist_ok=True)
-    jobs[4].folder.touch()  # where its folder cannot be made
-    outcomes, events = ends(jobs, Machine([Place(), Place()]))
-    assert outcomes[jobs[0]] == ("failed", "no such thing")
-    assert outcomes[jobs[1]] == ("failed", "ValueError: a fault of the program")
-    assert outcomes[jobs[2]] == ("failed", "its process died 3 times, the last time with exit status -11")
-    assert [event.state for event in events if event.job == jobs[2]] == ["died", "died", "failed"]
-    assert outcomes[jobs[3]] == outcomes[jobs[5]] == ("finished", "")
-    assert outcomes[jobs[4]][0] == "failed"
-    assert "File exists" in outcomes[jobs[4]][1]
-    assert jobs[3].scores["mean_auc"] == 0.5
+    cells = cells_with_scores(tmp_path, 6)
+    cells[4].folder.parent.mkdir(exist_ok=True)
+    cells[4].folder.touch()  # where its folder cannot be made
+    events = events_of(cells, places=2)
+    of = {cell: [event for event in events if event.cell == cell] for cell in cells}
+    assert of[cells[0]] == [Event(cells[0], "failed", "no such thing")]
+    assert of[cells[1]] == [Event(cells[1], "failed", "ValueError: a fault of the program")]
+    died = Event(cells[2], "died", "exit status -11")
+    last = Event(cells[2], "failed", "its process died 3 times, the last time with exit status -11")
+    assert of[cells[2]] == [died, died, last]
+    assert "File exists" in of[cells[4]][0].reason
+    assert of[cells[3]] + of[cells[5]] == [Event(cells[3], "finished"), Event(cells[5], "finished")]
+    assert cells[3].scores["auc"] == 0.5
 
 
 def test_a_cell_that_leaves_no_scores_has_failed(tmp_path, monkeypatch):
     stand_in_scripts(tmp_path, monkeypatch, "", "")
-    (job,) = jobs_with_scores(tmp_path, 1)
-    assert ends([job], Machine([Place()]))[0] == {job: ("failed", "left no test.json and test.npz that can be read")}
+    (cell,) = cells_with_scores(tmp_path, 1)
+    assert events_of([cell]) == [Event(cell, "failed", "left no test.json and test.npz that can be read")]
 
 
 def test_as_many_cells_run_at_once_as_there_are_places(tmp_path, monkeypatch):
@@ -50,57 +67,38 @@ def test_as_many_cells_run_at_once_as_there_are_places(tmp_path, monkeypatch):
         "while (count := len(list(run.parent.glob('*/here')))) < 2 and seed < 3: time.sleep(0.02)\n"
         "print(count); time.sleep(0.2); (run / 'here').unlink()",
     )
-    jobs = jobs_with_scores(tmp_path, 4)
-    outcomes, _ = ends(jobs, Machine([Place(), Place()]))
-    assert {state for state, _ in outcomes.values()} == {"finished"}
-    assert max(int(job.log.read_text()) for job in jobs) == 2
+    cells = cells_with_scores(tmp_path, 4)
+    assert {event.state for event in events_of(cells, places=2)} == {"finished"}
+    assert max(int(cell.log.read_text()) for cell in cells) == 2
 
 
-def test_a_stopped_sweep_lets_cells_save_and_begins_nothing_new(tmp_path, monkeypatch):
-    stand_in_scripts(
-        tmp_path,
-        monkeypatch,
-        "signal.signal(signal.SIGTERM, lambda *_: ((run / 'saved').touch(), sys.exit(130)))\n"
-        "(run / 'ready').touch(); time.sleep(600)",
-    )
-    running, waiting = jobs_with_scores(tmp_path, 2)
-    stop, events = StopRequest(), []
-    for look in run_cells([running, waiting], Machine([Place()]), stop):
-        stop.requested = (running.folder / "ready").exists()
-        events += look
+@pytest.mark.parametrize("status", [130, 0])
+def test_a_stopped_sweep_lets_cells_save_and_begins_nothing_new(tmp_path, monkeypatch, status):
+    """Not even the test of a cell whose training ends meanwhile."""
+    stand_in_scripts(tmp_path, monkeypatch, UNTIL_STOPPED % status)
+    running, waiting = cells_with_scores(tmp_path, 2)
+    events = events_of([running, waiting], until=lambda events: (running.folder / "process").exists())
     assert events == [Event(running, "stopped")]
     assert (running.folder / "saved").exists()
+    assert not (running.folder / "test.json").exists()
     assert not waiting.folder.exists()
-
-
-def test_a_cell_that_ends_while_all_stop_is_not_evaluated(tmp_path, monkeypatch):
-    stand_in_scripts(
-        tmp_path,
-        monkeypatch,
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); (run / 'ready').touch(); time.sleep(600)",
-    )
-    (job,) = jobs_with_scores(tmp_path, 1)
-    stop, events = StopRequest(), []
-    for look in run_cells([job], Machine([Place()]), stop):
-        stop.requested = (job.folder / "ready").exists()
-        events += look
-    assert events == [Event(job, "stopped")]
 
 
 def test_a_cell_of_another_sweep_is_waited_for(tmp_path, monkeypatch):
     stand_in_scripts(tmp_path, monkeypatch, "")
     monkeypatch.setattr(sweep, "_BUSY_SECONDS", 0.1)
-    theirs, ours = jobs_with_scores(tmp_path, 2)
+    theirs, ours = cells_with_scores(tmp_path, 2)
     theirs.folder.mkdir(parents=True)
-    events = []
     held = ExitStack()
     held.enter_context(lock(theirs.folder / "sweep.lock", "busy"))
-    for look in run_cells([theirs, ours], Machine([Place()]), StopRequest()):
-        events += look
-        if ours.finished and not any(event.job == ours for event in events[:-1]):
+
+    def until(events):
+        if Event(ours, "finished") in events and not theirs.finished:
             write_scores(theirs.folder / "test", theirs, 0.5)
             held.close()
-    assert [(event.job, event.state) for event in events] == [
+
+    events = events_of([theirs, ours], until=until)
+    assert [(event.cell, event.state) for event in events] == [
         (theirs, "busy"),
         (ours, "finished"),
         (theirs, "finished"),
@@ -108,21 +106,82 @@ def test_a_cell_of_another_sweep_is_waited_for(tmp_path, monkeypatch):
     assert not theirs.log.exists()  # the other has done it all
 
 
-def test_a_run_in_training_by_hand_is_waited_for(tmp_path, monkeypatch):
-    words = "train.py: error: runs/x: another process trains this run at the moment"
-    stand_in_scripts(
-        tmp_path, monkeypatch, f"if not (run / 'free').exists(): print({words!r}); (run / 'free').touch(); sys.exit(2)"
-    )
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        ("print('train.py: error: runs/x: another process trains this run at the moment'); sys.exit(2)", "busy"),
+        ("os.kill(os.getpid(), 15)", "died"),  # stopped alone
+    ],
+)
+def test_a_cell_is_taken_up_again(tmp_path, monkeypatch, end, state):
+    stand_in_scripts(tmp_path, monkeypatch, f"if not (run / 'once').exists(): (run / 'once').touch(); {end}")
     monkeypatch.setattr(sweep, "_BUSY_SECONDS", 0.1)
-    (job,) = jobs_with_scores(tmp_path, 1)
-    _, events = ends([job], Machine([Place()]))
-    assert [event.state for event in events] == ["busy", "finished"]
+    (cell,) = cells_with_scores(tmp_path, 1)
+    assert [event.state for event in events_of([cell])] == [state, "finished"]
 
 
-def test_a_cell_stopped_alone_is_taken_up_again(tmp_path, monkeypatch):
-    stand_in_scripts(
-        tmp_path, monkeypatch, "if not (run / 'once').exists(): (run / 'once').touch(); os.kill(os.getpid(), 15)"
+def test_places_that_are_lost_and_come(tmp_path, monkeypatch):
+    """A cell goes on elsewhere; that no place is left is said once, and a fault of a place ends its cell."""
+    stand_in_scripts(tmp_path, monkeypatch, "")
+    cell, other = cells_with_scores(tmp_path, 2)
+
+    def lost(*arguments):
+        raise ConnectionError("the worker is gone")
+
+    def faulty(*arguments):
+        raise KeyError("a fault")
+
+    events, coming = [], [[lost], [], [], [faulty]]
+    for look in run_cells([cell, other], StopRequest(), lambda: coming.pop(0) if coming else []):
+        events += look
+    assert events == [
+        Event(cell, "lost", "the worker is gone"),
+        Event(None, "waiting", "no worker is left; one is waited for"),
+        Event(cell, "failed", "KeyError('a fault')"),
+        Event(other, "failed", "KeyError('a fault')"),
+    ]
+
+
+def test_scripts_run_as_by_themselves_each_held_to_its_core(tmp_path, monkeypatch):
+    scripts = stand_in_scripts(
+        tmp_path,
+        monkeypatch,
+        "import statistics, sys; print(sys.argv, sys.path[0], os.sched_getaffinity(0), os.environ['GPU'], __name__)\n"
+        "print(statistics.__file__)",
+        "import sys; print('second\\n\\ntwo\\rthree\\n\\n'); sys.exit(7)",
     )
-    (job,) = jobs_with_scores(tmp_path, 1)
-    _, events = ends([job], Machine([Place()]))
-    assert events == [Event(job, "died", "exit status -15"), Event(job, "finished")]
+    core = sorted(os.sched_getaffinity(0))[-1]
+    log = tmp_path / "run_seed1_" / "output.txt"
+    commands = [["train.py", "--run", str(log.parent)], ["evaluate.py", "x"], ["train.py"]]
+    assert run_here(commands, log, lambda: False, Place(core, {"GPU": "3"})) == (7, "three")
+    own, library, second, *_ = log.read_text().splitlines()
+    assert own == f"{[str(scripts / 'train.py'), *commands[0][1:]]} {scripts} {{{core}}} 3 __main__"
+    assert "theanoish" not in library  # no module of ours hides one of Python's
+    assert second == "second"
+    assert run_here(commands[:0], log, lambda: False) == (0, "")  # no line of an earlier attempt
+
+
+def test_no_script_outlives_its_starter_however_that_dies(tmp_path, monkeypatch):
+    scripts = stand_in_scripts(tmp_path, monkeypatch, UNTIL_STOPPED % 130)
+    run = tmp_path / "run_seed1_"
+    starter = (
+        "import sys; from pathlib import Path; from theanoish.experiments import workers\n"
+        "workers.SCRIPTS, run = Path(sys.argv[1]), Path(sys.argv[2])\n"
+        "workers.run_here([['train.py', '--run', str(run)]], run / 'output.txt', lambda: False)"
+    )
+    with subprocess.Popen([sys.executable, "-c", starter, str(scripts), str(run)]) as process:
+        wait_for((run / "process").exists)
+        process.kill()
+    wait_for(lambda: not alive(int((run / "process").read_text())))
+    assert (run / "saved").exists()
+
+
+def test_places_hold_each_cell_to_a_core(monkeypatch):
+    cores = sorted(os.sched_getaffinity(0))
+    assert [place.core for place in places_here("numba", None)] == cores
+    assert len(places_here("numba", len(cores) + 3)) == len(cores) + 3
+    monkeypatch.setattr(workers, "_count_gpus", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    places = places_here("jax", 3)
+    assert [place.environment["CUDA_VISIBLE_DEVICES"] for place in places] == ["4", "6", "4"]
+    assert {place.environment["XLA_PYTHON_CLIENT_MEM_FRACTION"] for place in places} == {"0.450"}

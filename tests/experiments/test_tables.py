@@ -1,6 +1,8 @@
 import csv
 import json
 import math
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,18 +11,24 @@ from sklearn.metrics import roc_auc_score
 from stand_ins import write_scores
 from theanoish.errors import InputError
 from theanoish.experiments.cells import Sweep
-from theanoish.experiments.tables import collect, comparison, markdown, read_cells, write_tables
+from theanoish.experiments.results import collect
+from theanoish.experiments.tables import comparison, latex, markdown, read_rows, write_tables
 
 
 def finish(sweep, name, aucs):
     """Give a network's first seeds scores."""
-    for job, auc in zip(sweep.plan(["1"], [name]), aucs, strict=False):
-        job.folder.mkdir(parents=True)
-        write_scores(job.folder / "test", job, auc)
+    for cell, auc in zip(sweep.plan(["1"], [name]), aucs, strict=False):
+        cell.folder.mkdir(parents=True)
+        write_scores(cell.folder / "test", cell, auc)
 
 
 def entries(text):
     return [[entry.strip() for entry in line.split("|")[1:-1]] for line in text.splitlines()]
+
+
+def row_of(results, network, table="1"):
+    (row,) = [row for row in results["tables"][table] if row["network"] == network]
+    return row
 
 
 @pytest.fixture
@@ -33,51 +41,30 @@ def sweep(tmp_path):
 
 def test_tables_give_mean_and_interval_beside_the_papers_number(sweep):
     results = collect(sweep, ["1", "dropout"])
-    cells = {cell["network"]: cell for cell in results["tables"]["1"]}
-    low, high = cells["raw_256_256"]["interval"]
+    low, high = row_of(results, "raw_256_256")["interval"]
     assert low < high
-    raw, mel = f"0.6333 ± {(high - low) / 2:.4f}", cells["mel_256_256"]["interval"]
-    lines = entries(markdown(results))
-    mel_text = f"0.7000 ± {(mel[1] - mel[0]) / 2:.4f} (1 of 3)"
-    assert ["256", "256", mel_text, "0.8815", raw, "0.8487"] in lines
-    assert ["raw", raw, "0.8487", "-", "-"] in lines
-    assert ["512", "512", "-", "0.8793", "-", "0.8386"] in lines
+    raw, mel = f"0.6333 ± {(high - low) / 2:.4f}", row_of(results, "mel_256_256")["interval"]
     text = markdown(results)
+    assert ["256", "256", f"0.7000 ± {(mel[1] - mel[0]) / 2:.4f} (1 of 3)", "0.8815", raw, "0.8487"] in entries(text)
+    assert ["raw", raw, "0.8487", "-", "-"] in entries(text)
+    assert ["512", "512", "-", "0.8793", "-", "0.8386"] in entries(text)
     assert "7 updates, mean over 3 seeds ± half of the 95 % interval over seeds and test clips" in text
     assert "30 test clips (all clips kept)" in text
-
-
-def test_contrasts_stand_below_the_tables(sweep):
-    results = collect(sweep, ["1"])
+    assert "at most 25% of a layer's units silent" in text
     (contrast,) = [found for found in results["contrasts"] if found["finding"] == "spectrograms - raw audio, 256/256"]
     assert contrast["paper_difference"] == pytest.approx(0.8815 - 0.8487)
-    assert "spectrograms - raw audio, 256/256" in markdown(results)
+    assert contrast["finding"] in text
 
 
 def test_both_choices_of_parameters_are_in_the_json(sweep):
-    """Those that validated best, and the last ones where they were tested."""
-    for job, text in zip(sweep.plan(["1"], ["raw_256_256"]), ('{"mean_auc": 0.75}', "damaged", None), strict=True):
-        if text:
-            (job.folder / "last.json").write_text(text)
-    (cell,) = [cell for cell in collect(sweep, ["1"])["tables"]["1"] if cell["network"] == "raw_256_256"]
-    assert [run["last_auc"] for run in cell["runs"]] == [0.75, None, None]
-    assert (cell["mean_auc"], cell["last_mean_auc"]) == (pytest.approx(1.9 / 3), 0.75)
-
-
-def test_cells_without_predictions_are_not_in_the_tables(sweep):
-    for job in sweep.plan(["1"], ["mel_256_256"])[:1]:
-        (job.folder / "test.npz").unlink()
-    cells = {cell["network"]: cell for cell in collect(sweep, ["1"])["tables"]["1"]}
-    assert cells["mel_256_256"]["runs"] == []
-    assert cells["mel_256_256"]["mean_auc"] is None
-
-
-def test_the_largest_share_of_silent_units_is_told(sweep):
-    (job, *_) = sweep.plan(["1"], ["raw_256_256"])
-    file = job.folder / "test.json"
-    scores = json.loads(file.read_text())
-    file.write_text(json.dumps(scores | {"silent": {"hidden": 0.37, "convolution1": 0.25}}))
-    assert "at most 37% of a layer's units silent for all test clips" in markdown(collect(sweep, ["1"]))
+    """Those that validated best, and the last ones where they were tested; nothing of a cell without predictions."""
+    first, _, third = sweep.plan(["1"], ["raw_256_256"])
+    (first.folder / "last.json").write_text('{"mean_auc": 0.75}')
+    row = row_of(collect(sweep, ["1"]), "raw_256_256")
+    assert [run["last_auc"] for run in row["runs"]] == [0.75, None, None]
+    assert (row["mean_auc"], row["last_mean_auc"]) == (pytest.approx(1.9 / 3), 0.75)
+    (third.folder / "test.npz").unlink()
+    assert [run["auc"] for run in row_of(collect(sweep, ["1"]), "raw_256_256")["runs"]] == [0.5, 0.6]
 
 
 def test_baselines_have_a_table_of_their_own(sweep):
@@ -89,28 +76,30 @@ def test_baselines_have_a_table_of_their_own(sweep):
     assert ["log-mel statistics", "0.7000 ± 0.0200"] in entries(text)
     assert "so loud" in text
     (difference,) = [line for line in entries(text) if line[:1] == ["raw audio, 256/256 - logistic regression"]]
-    raw = [job.predictions for job in sweep.plan(["1"], ["raw_256_256"])]
+    raw = [cell.predictions for cell in sweep.plan(["1"], ["raw_256_256"])]
     ours, theirs = (np.mean([roc_auc_score(p.labels, p.probabilities) for p in found]) for found in (raw, [regression]))
     assert difference[1] == f"{ours - theirs:+.4f}"
 
 
-def test_another_sweeps_tables_are_compared(sweep, tmp_path):
-    results = collect(sweep, ["1"])
+def test_another_sweeps_tables_are_compared_row_by_row(sweep, tmp_path):
+    """By what rows are called: an older sweep trained networks of these names at the full rate."""
+    finish(sweep, "mel_512_256", (0.4,))
+    results = collect(sweep, ["1", "future"])
     write_tables(tmp_path, results)
-    assert (tmp_path / "tables.md").read_text(encoding="utf-8") == markdown(results)
     stored = json.loads((tmp_path / "tables.json").read_text(encoding="utf-8"))
-    cells = {cell["network"]: cell for cell in stored["tables"]["1"]}
-    cells["raw_256_256"].update(mean_auc=0.6, interval=[0.59, 0.61])
-    cells["mel_256_256"].update(interval=None)
+    assert stored == json.loads(json.dumps(results))
+    row_of(stored, "raw_256_256").update(mean_auc=0.6, interval=[0.59, 0.61], network="another name")
+    row_of(stored, "mel_256_256").update(interval=None)
+    row_of(stored, "mel_512_256").update(row=["512", "256", "mel, trained slowly"])
     (tmp_path / "tables.json").write_text(json.dumps(stored))
-    lines = entries(comparison(results, read_cells(tmp_path / "tables.json"), "old.json"))
-    own = next(cell for cell in results["tables"]["1"] if cell["network"] == "raw_256_256")["interval"]
-    half = (own[1] - own[0]) / 2
-    raw = ["raw_256_256", f"0.6333 ± {half:.4f}", "0.6000 ± 0.0100", f"+0.0333 ± {math.sqrt(half**2 + 0.01**2):.4f}"]
-    assert lines[0] == ["network", "AUC", "old.json", "difference"]
-    assert raw in lines
-    assert [line[3] for line in lines if line[0] == "mel_256_256"] == ["+0.0000"]
-    assert len(lines) == 4  # of the others there is nothing to compare
+    lines = entries(comparison(results, read_rows(tmp_path / "tables.json"), "old.json"))
+    low, high = row_of(results, "raw_256_256")["interval"]
+    half = (high - low) / 2
+    difference = f"+0.0333 ± {math.sqrt(half**2 + 0.01**2):.4f}"
+    assert lines[0] == ["table", "row", "AUC", "old.json", "difference"]
+    assert ["1", "256, 256, raw", f"0.6333 ± {half:.4f}", "0.6000 ± 0.0100", difference] in lines
+    assert [line[4] for line in lines if line[1] == "256, 256, mel"] == ["+0.0000"]
+    assert [line[:2] for line in lines[4:]] == [["future", "spectrograms, 128 bands"], ["future", "raw audio"]]
 
 
 def test_tables_as_csv_hold_the_same_numbers(sweep, tmp_path):
@@ -120,25 +109,44 @@ def test_tables_as_csv_hold_the_same_numbers(sweep, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["table"] for row in rows] == ["1"] * 10 + ["2"] * 3
     (raw,) = [row for row in rows if row["network"] == "raw_256_256"]
-    (cell,) = [cell for cell in results["tables"]["1"] if cell["network"] == "raw_256_256"]
+    row = row_of(results, "raw_256_256")
     assert (raw["row"], raw["seeds"], raw["paper_auc"]) == ("256, 256, raw", "3", "0.8487")
-    assert [float(raw[name]) for name in ("mean_auc", "low", "high")] == [cell["mean_auc"], *cell["interval"]]
+    assert [float(raw[name]) for name in ("mean_auc", "low", "high")] == [row["mean_auc"], *row["interval"]]
     assert rows[0] | {"mean_auc": "", "low": "", "high": "", "seeds": "0"} == rows[0]  # nothing is finished
 
 
-HUGE = '{"tables": {"1": [{"network": "x", "mean_auc": 1%s, "interval": null}]}}' % ("0" * 400)
+def test_tables_for_latex(sweep, tmp_path):
+    """What TeX would obey is escaped; what a font of it may lack is written as mathematics."""
+    results = collect(sweep, ["1", "2"])
+    low, high = row_of(results, "raw_256_256")["interval"]
+    warning = r"50 % of {a_b} & #1 \x ~^ $2|<>"
+    results["baselines"] = {"baselines": [], "warnings": [warning], "spectrogram": "mel_512_256"}
+    text = latex(results)
+    assert rf"& 0.6333 $\pm$ {(high - low) / 2:.4f} & 0.8487 \\" in text
+    assert r"logarithmic & log(1 + C$\cdot$x$^2$) & - & 0.7508 \\" in text
+    assert r"50 \% of \{a\_b\} \& \#1 \textbackslash{}x \textasciitilde{}\textasciicircum{} \$2$|$$<$$>$" in text
+    assert text.isascii()
+    assert text.count(r"\begin{table}") == text.count(r"\end{tabular}\end{table}") == 4
+    assert r"\begin{tabular}{llllll}" in text
+    if shutil.which("pdflatex"):
+        document = rf"\documentclass{{article}}\begin{{document}}{text}\end{{document}}"
+        (tmp_path / "t.tex").write_text(document)
+        subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"tables": {"1": [{"network": "x"}]}}', '{"tables": []}', "{}", HUGE])
+HUGE = '{"tables": {"1": [{"row": ["x"], "mean_auc": 1%s, "interval": null}]}}' % ("0" * 400)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"tables": {"1": [{"row": ["x"]}]}}', HUGE])
 def test_what_is_no_table_is_refused(tmp_path, text):
     (tmp_path / "tables.json").write_text(text)
     with pytest.raises(InputError, match=r"tables\.json"):
-        read_cells(tmp_path / "tables.json")
+        read_rows(tmp_path / "tables.json")
 
 
 def test_an_undefined_auc_is_a_gap(tmp_path):
     sweep = Sweep(tmp_path / "d.h5", tmp_path / "runs", "jax", {}, seeds=1)
     finish(sweep, "raw_256_256", (None,))
-    (cell,) = [cell for cell in collect(sweep, ["1"])["tables"]["1"] if cell["runs"]]
-    assert cell["mean_auc"] is cell["interval"] is None
-    assert not np.isnan(json.loads(json.dumps(cell))["operations"])
+    row = row_of(collect(sweep, ["1"]), "raw_256_256")
+    assert row["mean_auc"] is row["interval"] is None
+    assert len(row["runs"]) == 1

@@ -1,4 +1,6 @@
-"""Songs that are made here, and a checkpoint whose predictions are known."""
+"""Songs that are made here, a checkpoint whose predictions are known, and a real browser, if one is installed."""
+
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +13,27 @@ from theanoish.training import checkpoint
 from theanoish.training.run import start_run
 
 PROBABILITIES = (0.2, 0.1, 0.6, 0.4)
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Chromium, if it, its driver and selenium are installed; `get_log("browser")` has what it complains of."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        pytest.skip("no chromium with chromedriver is installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 from html.parser import HTMLParser
 
@@ -10,14 +9,16 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from matplotlib import rc_context
 from matplotlib.font_manager import fontManager
 from matplotlib.image import imread
 
 from small_song import write_song
 from theanoish.errors import InputError
-from theanoish.tagging.page import index_row, write_index, write_page
+from theanoish.tagging.page import write_page
 from theanoish.tagging.picture import check_format, draw_picture
 from theanoish.tagging.taggram import Taggram
+from theanoish.tagging.worth import Worth
 
 HOSTILE = "<script>alert(1)</script> & \"quotes' {{data}} $x_1$"
 
@@ -141,13 +142,6 @@ def test_names_cannot_become_elements(tmp_path):
     assert "".join(page.texts["title"]) == 2 * song.stem
     assert set(json.loads(page.texts["data"][0])["tags"]) == set(tags)
     assert not re.search(r'\b(src|href)="(?!data:,)', text)  # the page asks for nothing
-    latin = tmp_path / os.fsdecode(b"caf\xe9.html")
-    rows = [index_row(page, taggram_of(song)) for page in (tmp_path / "a #1?.html", latin)]
-    write_index(tmp_path / "index.html", rows, HOSTILE)
-    index = Elements((tmp_path / "index.html").read_text())
-    assert not any(tag == "script" for tag, _ in index.tags)
-    assert ("a", {"href": "a%20%231%3F.html"}) in index.tags
-    assert ("a", {"href": "caf%E9.html"}) in index.tags
 
 
 def test_picture(tmp_path):
@@ -161,3 +155,17 @@ def test_picture(tmp_path):
     for name in ("picture.exe", "picture", "picture.html"):
         with pytest.raises(InputError, match="no kind of picture"):
             check_format(tmp_path / name)
+
+
+def test_what_the_tags_are_worth_stands_beside_them(tmp_path):
+    worth = Worth(["nobody listened"], {"low": 0.699, "high": 0.7})
+    song = taggram_of(write_song(tmp_path / "a.wav", 7), tags=("low", "high", "new"))
+    write_page(tmp_path / "page.html", song, "some network", worth)
+    page = Elements((tmp_path / "page.html").read_text())
+    assert json.loads(page.texts["data"][0])["aucs"] == worth.aucs
+    assert "nobody listened" in page.texts["p"]
+    with rc_context({"svg.fonttype": "none"}):
+        draw_picture(tmp_path / "picture.svg", song, "some network", worth)
+    texts = re.findall(r'<text style="([^"]*)"[^>]*>([^<]+)</text>', (tmp_path / "picture.svg").read_text())
+    assert {"low (0.70)", "high (0.70)", "new", "nobody listened"} <= {text for _, text in texts}
+    assert [text for style, text in texts if "opacity: 0.5" in style] == ["low (0.70)"]

@@ -2,10 +2,12 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
+from small_song import write_song
 from theanoish.data.audio import AudioError
 from theanoish.errors import InputError
 from theanoish.representation import RAW, Representation
@@ -62,6 +64,25 @@ def test_short_songs_are_followed_by_silence(tmp_path):
     soundfile.write(tmp_path / "none.wav", samples[:0], 16_000)
     with pytest.raises(AudioError, match="no sound"):
         read_song(tmp_path / "none.wav", RAW)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp3", "libmp3lame"), ("a.flac", "flac"), ("a.ogg", "libopus"), ("a.m4a", "aac"), ("a.wav", "pcm_s16le")],
+)
+def test_title_and_artist_are_those_of_the_file_itself(tmp_path, name, codec):
+    with (
+        av.open(str(write_song(tmp_path / "plain.wav", 4, rate=48_000))) as source,
+        av.open(str(tmp_path / name), "w") as output,
+    ):
+        output.metadata.update({"title": "Jóga\n\x1b[31m <i>", "artist": "Björk"})
+        stream = output.add_stream(codec, rate=48_000)
+        for frame in [*source.decode(audio=0), None]:
+            output.mux(stream.encode(frame))
+    song = read_song(tmp_path / name, RAW)
+    assert (song.title, song.artist) == ("Jóga [31m <i>", "Björk")
+    song = read_song(tmp_path / "plain.wav", RAW)
+    assert (song.title, song.artist) == ("", "")
 
 
 def test_many_processes_read_in_order(tmp_path):

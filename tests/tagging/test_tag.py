@@ -70,6 +70,9 @@ def test_a_folder_with_everything(songs, mel_checkpoint):
     values = json.loads((folder / "all.json").read_text())
     assert [song["file"] for song in values["songs"]] == ["songs/a.mp3", "songs/more/A.flac", "songs/more/short.wav"]
     assert [song["padded"] for song in values["songs"]] == [False, False, True]
+    alike = {each["file"]: each["cosine"] for each in values["songs"][0]["alike"]}
+    assert alike.keys() == {"songs/more/A.flac", "songs/more/short.wav"} and max(alike.values()) <= 1.0001
+    assert "Nobody has judged by ear" in values["alike"]
     assert [len(song["windows"]["begins"]) for song in values["songs"]] == [4, 3, 1]
     assert [failure["file"] for failure in values["failed"]] == ["songs/broken.ogg", "songs/unknown.m4a"]
     with (folder / "all.csv").open(newline="") as file:
@@ -79,7 +82,7 @@ def test_a_folder_with_everything(songs, mel_checkpoint):
     assert [rows[0][name] for name in ("low", "middle", "high", "loud")] == ["0.20000", "0.10000", "0.60000", "0.40000"]
     assert {path.name for path in (folder / "pictures").iterdir()} == {"a.png", "A 2.png", "short.png"}
     assert {path.name for path in (folder / "pages").iterdir()} == {"a.html", "A 2.html", "short.html", "index.html"}
-    assert 'href="A%202.html"' in (folder / "pages" / "index.html").read_text()
+    assert '"page":"A%202.html"' in (folder / "pages" / "index.html").read_text()
 
 
 def test_interrupted_work_goes_on_behind_what_is_done(songs, mel_checkpoint, monkeypatch, capsys):
@@ -162,7 +165,8 @@ def test_what_the_tags_are_worth_is_said_everywhere(songs, monkeypatch, capsys):
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "  techno (0.90)  " in printed
-    for text in (printed, *(Path(name).read_text() for name in ("a.json", "pages/a.html", "pages/index.html"))):
+    files = ("a.json", "pages/a.html", "pages/index.html")
+    for text in (printed, *(Path(name).read_text() for name in files)):
         assert "nobody listened" in text
         assert "Mean AUC 0.86 on 223 test clips" in text
     assert json.loads(Path("a.json").read_text())["worth"]["test_auc"]["guitar"] == pytest.approx(0.7519, abs=1e-4)

@@ -11,14 +11,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from theanoish.command import positive, user_path
-from theanoish.data.build import USUAL_SAMPLES, BuildSettings, BuildStopped, Summary, build, check_output
+from theanoish.data.build import BuildSettings, BuildStopped, Summary, build, check_output
 from theanoish.data.download import download
 from theanoish.data.hdf5 import SPLITS
 from theanoish.data.unpack import join_and_unpack
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.machine import usable_cores
-from theanoish.representation import REPRESENTATIONS
+from theanoish.representation import REPRESENTATIONS, USUAL_SAMPLES
 
 DEFAULT_SOURCE = Path("data/magnatagatune")
 DEMO_SOURCE = Path("data/demo")

@@ -18,6 +18,7 @@ from theanoish.data.folder import SUFFIXES
 from theanoish.errors import InputError
 from theanoish.files import check_outputs, lock
 from theanoish.machine import usable_cores
+from theanoish.tagging.likeness import nearest
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, check_hop, find_songs, name_of
 from theanoish.tagging.tables import as_text, write_songs_csv, write_songs_json
 from theanoish.tagging.taggram import Taggram
@@ -117,11 +118,11 @@ def write_pages(pages: list[Path], song: Taggram, args: argparse.Namespace, tagg
     if args.html:
         from theanoish.tagging.page import write_page
 
-        write_page(pages[0], song, tagger.name, tagger.worth.sentences)
+        write_page(pages[0], song, tagger.name, tagger.worth)
     if args.picture:
         from theanoish.tagging.picture import draw_picture
 
-        draw_picture(pages[-1], song, tagger.name)
+        draw_picture(pages[-1], song, tagger.name, tagger.worth)
 
 
 @contextmanager
@@ -167,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     with kept_beside(args, several) as file:
         failures = tag_all(args, tagger, songs, names_within(songs) if several else {}, file)
     if tagger.worth.sentences:
-        print(*tagger.worth.sentences, "In parentheses: each tag's AUC there.", sep="\n")
+        print(*tagger.worth.sentences, sep="\n")
     if failures:
         raise InputError(f"{len(failures)} of {len(songs)} songs could not be read; see above")
     return 0
@@ -179,7 +180,7 @@ def tag_all(
     """Tag the songs that `file` does not keep, write everything, and return which cannot be read."""
     from theanoish.tagging.tagger import tag_songs
 
-    kept = Unfinished(file, {"network": tagger.digest, "hop": args.hop, "tags": tagger.tags})
+    kept = Unfinished(file, {"network": tagger.digest, "hop": args.hop, "tags": tagger.tags, "aucs": tagger.worth.aucs})
     todo = [song for song in songs if not kept.holds(song, pages_of(args, song, names))]
     done = len(songs) - len(todo)
     if done:
@@ -198,13 +199,14 @@ def tag_all(
             bar.update()
     unread = {failure.path for failure in failures}
     tagged = [song for song in songs if song not in unread]
+    alike = nearest([song.units for song in kept.songs(tagged)]) if args.json or args.html else []
     if args.json:
-        write_songs_json(args.json, tagger.name, tagger.worth, kept.songs(tagged), failures)
+        write_songs_json(args.json, tagger.name, tagger.worth, kept.songs(tagged), failures, alike, tagged)
     if args.csv:
         write_songs_csv(args.csv, tagger.tags, kept.songs(tagged))
     if args.html and names:
-        from theanoish.tagging.page import index_row, write_index
+        from theanoish.tagging.index import write_index
 
-        rows = [index_row(pages_of(args, song.path, names)[0], song) for song in kept.songs(tagged)]
-        write_index(args.html / "index.html", rows, tagger.name, tagger.worth.sentences)
+        rows = ((pages_of(args, song.path, names)[0], song) for song in kept.songs(tagged))
+        write_index(args.html / "index.html", rows, alike, tagger.tags, tagger.name, tagger.worth)
     return failures

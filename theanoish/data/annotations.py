@@ -36,11 +36,6 @@ def read_annotations(folder: Path) -> Annotations:
 
     Clips without an ``mp3_path`` are not part of the data set and are passed over. Their folders ``0`` to ``f`` are in
     `folder` or in its ``mp3``.
-
-    Raises
-    ------
-    InputError
-        Where a file is missing or broken: the message names the file, the line and the field.
     """
     file = _find(folder, ANNOTATIONS_FILE)
     rows = read_rows(file, "\t", ("clip_id", "mp3_path"))

@@ -39,13 +39,7 @@ _MISSTATED = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)"
 
 
 class AudioError(InputError):
-    """A file that cannot be decoded.
-
-    Attributes
-    ----------
-    reason : str
-        Why, without the file's name.
-    """
+    """A file that is missing, empty, broken or no audio; `reason` says why, without its name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -78,20 +72,14 @@ class _Sound:
 
 
 def expected_length(path: Path) -> int:
-    """Samples at 16 kHz that a file will hold, by its header; by its size where the header cannot be true.
-
-    Raises
-    ------
-    AudioError
-        Where the file is missing, empty or no audio.
-    """
+    """Samples at 16 kHz that a file will hold, by its header; by its size where the header cannot be true."""
     size = _size(path)
     try:
         with path.open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as audio:
             promised = audio.frames * SAMPLE_RATE / audio.samplerate
     except _ANY as error:
         try:
-            with path.open("rb") as file, _opened_by_ffmpeg(file) as container:
+            with path.open("rb") as file, opened_by_ffmpeg(file) as container:
                 promised = (container.duration or 0) / 1e6 * SAMPLE_RATE
         except _ANY as other:
             raise AudioError(path, _reasons(error, other)) from error
@@ -114,11 +102,6 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], str]:
     int16 array (samples,)
     str
         Where the file is damaged, not as long as its header says, or on another scale: what was read of it. Mostly "".
-
-    Raises
-    ------
-    AudioError
-        Where the file is missing, empty, broken or no audio.
     """
     size = _size(path)
     most = LIKELY_PER_BYTE * size + LONGEST_OF_SMALL
@@ -164,7 +147,7 @@ def _by_libsndfile(path: Path, size: int, most: int) -> _Sound:
 
 
 def _by_ffmpeg(path: Path, most: int) -> _Sound:
-    with path.open("rb") as file, _opened_by_ffmpeg(file) as container:
+    with path.open("rb") as file, opened_by_ffmpeg(file) as container:
         stream = container.streams.best("audio")
         if stream is None:
             raise ValueError("holds no audio")
@@ -197,7 +180,7 @@ def _by_ffmpeg(path: Path, most: int) -> _Sound:
         return replace(sound, promised=promised, unread=behind, damaged=damaged, changes=changes)
 
 
-def _opened_by_ffmpeg(file: BinaryIO) -> Any:
+def opened_by_ffmpeg(file: BinaryIO) -> Any:
     import av  # it takes longer than starting a worker, and few files need it
 
     options = {"protocol_whitelist": "none"}  # playlists and the like lead to other files and hosts
@@ -253,9 +236,7 @@ def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[NDA
 
     ratio = Fraction(SAMPLE_RATE, rate).limit_denominator(FINEST_RATIO)
     up, down = ratio.numerator, ratio.denominator
-    reach = down * math.ceil(
-        (10 * max(up, down) + up) / (up * down)
-    )  # of the filter, which has 10 zeros on either side
+    reach = down * math.ceil((10 * max(up, down) + up) / (up * down))  # of the filter: 10 zeros on either side
     skipped, silence = reach // down * up, np.zeros(reach, np.float32)
     held, length = [silence], 0  # from `reach` before the next frame on
 

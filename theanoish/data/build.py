@@ -17,18 +17,17 @@ from typing import Any
 import numpy as np
 
 from theanoish.data.annotations import TAGS_KEPT, most_frequent_tags, read_annotations
-from theanoish.data.plan import LeftOut, Plan, Progress, check_failures, make_plan, versions
-from theanoish.data.results import Result, Results, opened_results, read_clip
+from theanoish.data.plan import LeftOut, Plan, Progress, make_plan, named, versions
+from theanoish.data.results import Result, Results, read_clip
 from theanoish.data.songs import read_labels, too_small
 from theanoish.data.storage import Arrays, description, first_row, write_tables
 from theanoish.errors import InputError
-from theanoish.files import check_creatable, sync_to_disk
+from theanoish.files import check_creatable, lock, sync_to_disk
 from theanoish.interrupt import StopRequest
 from theanoish.processes import in_parallel
-from theanoish.representation import RAW, SAMPLE_RATE, WINDOW_SAMPLES, Representation
+from theanoish.representation import RAW, SAMPLE_RATE, USUAL_SAMPLES, WINDOW_SAMPLES, Representation
 
 MOST_UNREADABLE = 0.01  # of MagnaTagATune's clips, which are known; of songs some may always be broken
-USUAL_SAMPLES = 465_984  # of every readable clip of MagnaTagATune
 
 
 class BuildStopped(Exception):
@@ -85,9 +84,6 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
 
     Raises
     ------
-    InputError
-        Where the source is broken or incomplete, the output exists, cannot be written or its disk is full, or more than
-        1 % of MagnaTagATune's clips, or all songs, cannot be read.
     BuildStopped
         Where `stop` was requested.
     """
@@ -117,13 +113,7 @@ def build(settings: BuildSettings, stop: StopRequest, progress: Progress = lambd
 
 
 def check_output(settings: BuildSettings) -> None:
-    """Find before any work that the output cannot be written.
-
-    Raises
-    ------
-    InputError
-        Where the output exists and must not be replaced, or no file can be made there.
-    """
+    """Find before any work that the output exists and must not be replaced, or that no file can be made there."""
     check_creatable(settings.output)
     if settings.output.exists() and not settings.output.is_file():
         raise InputError(f"{settings.output}: is no file that can be replaced; name another --output")
@@ -138,13 +128,15 @@ def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
     output = Path(os.path.realpath(settings.output))  # a link stays one
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f"{output.name}.partial")
-    with opened_results(output.with_name(f"{output.name}.results"), unfinished, plan.fingerprint()) as results:
+    record = output.with_name(f"{output.name}.results")
+    with lock(record, f"{unfinished}: is being written by another process") as file:
+        results = Results(file, record, unfinished, plan.fingerprint())
         resumed = len(results.done)
         try:
             _read_clips(plan, unfinished, results, settings.workers, report)
-            tables, summary = _tables(plan, settings, results.done, resumed)
+            kept = _leave_out(plan, results)
             check_output(settings)  # another build may have finished in the meantime
-            write_tables(unfinished, tables, _attributes(plan, settings), begin=results.forget)
+            write_tables(unfinished, _tables(plan, kept), _attributes(plan, settings), begin=results.forget)
         except (InputError, OSError):
             if not results.done:
                 results.remove()
@@ -152,87 +144,74 @@ def _fill(plan: Plan, settings: BuildSettings, report: Progress) -> Summary:
         sync_to_disk(unfinished)
         os.replace(unfinished, output)
         sync_to_disk(output.parent)
+        read = len(results.done) - resumed
         results.remove()
-    return summary
+    ids, paths, splits = (getattr(plan.annotations, name) for name in ("ids", "paths", "splits"))
+    clips = [(int(ids[row]), paths[row], result) for row, result in zip(plan.rows, kept, strict=True)]
+    return Summary(
+        clips=dict(Counter(splits[plan.rows].tolist())),
+        tags=len(plan.annotations.tags),
+        notes=too_small(plan.annotations, plan.rows) if settings.labels else [],
+        left_out=plan.left_out,
+        remarks=[(number, path, result.remark) for number, path, result in clips if result.remark],
+        odd_lengths=[(number, path, r.samples) for number, path, r in clips if r.samples != USUAL_SAMPLES],
+        read=read,
+        resumed=resumed,
+    )
 
 
 def _read_clips(plan: Plan, output: Path, results: Results, workers: int, report: Progress) -> None:
     """Append the clips behind those that are done."""
     written = sum(result.samples for result in results.done if result.is_stored)
     arrays = Arrays(output, plan.representations, written, plan.room)
-    paths = [plan.path(clip) for clip in range(len(results.done), len(plan.rows))]
-    read = partial(read_clip, representations=plan.representations)
+    files = plan.files[len(results.done) :]
     try:
-        for result, clip in in_parallel(read, paths, workers):
+        for result, clip in in_parallel(partial(read_clip, representations=plan.representations), files, workers):
             if result.is_stored:
                 arrays.append(result.samples, clip)
             results.add(result)
-            if result.reason:
-                _check_failures(plan, results)
             report("reading clips", len(results.done), len(plan.rows))
     finally:
         results.record()
 
 
-def _check_failures(plan: Plan, results: Results) -> None:
+def _leave_out(plan: Plan, results: Results) -> list[Result]:
+    """Leave out the clips that turned out to be unreadable or short; the results of the others."""
+    plan.leave_out([result.reason for result in results.done], "unreadable")
+    read = [result for result in results.done if not result.reason]
+    plan.leave_out([result.why_short for result in read], "too short")
     try:
-        check_failures(plan, _all_left_out(plan, results.done))
+        plan.check_failures()
+        if not len(plan.rows):
+            raise InputError(
+                f"{plan.annotations.folder}: no clip can be read that is as long as a window, "
+                f"{WINDOW_SAMPLES / SAMPLE_RATE:g} s:{named(plan.left_out)}"
+            )
     except InputError:
         results.remove()  # no other run can do better with these files
         raise
+    return [result for result in read if result.is_stored]
 
 
-def _all_left_out(plan: Plan, results: list[Result]) -> list[LeftOut]:
-    """The clips that the plan leaves out, then those that reading left out, in the order of the plan."""
-    left_out = list(plan.left_out)
-    for row, result in zip(plan.rows, results, strict=False):
-        if result.reason:
-            left_out.append(plan.left(row, result.reason, "unreadable"))
-        elif not result.is_stored:
-            reason = f"{result.samples} samples, fewer than a window's {WINDOW_SAMPLES}"
-            remark = f" ({result.remark})" if result.remark else ""
-            left_out.append(plan.left(row, reason + remark, "too short"))
-    return left_out
-
-
-def _tables(plan: Plan, settings: BuildSettings, results: list[Result], resumed: int) -> tuple[dict[str, Any], Summary]:
-    left_out, table = _all_left_out(plan, results), plan.annotations
-    kept = [result for result in results if result.is_stored]
-    if not kept:
-        raise InputError(
-            f"{settings.source}: no clip can be read that is as long as a window, {WINDOW_SAMPLES / SAMPLE_RATE:g} s"
-        )
-    rows = plan.rows[[result.is_stored for result in results]]
-    samples = np.array([result.samples for result in kept], np.int64)
-    begins = np.cumsum(samples) - samples
+def _tables(plan: Plan, results: list[Result]) -> dict[str, Any]:
+    table, rows = plan.annotations, plan.rows
+    samples = np.array([result.samples for result in results], np.int64)
     tables: dict[str, Any] = {
         "tags": table.tags,
         "labels": table.labels[rows],
         "clips/id": table.ids[rows],
         "clips/split": table.splits[rows].tolist(),
         "clips/samples": samples,
-        "left_out/id": np.array([clip.id for clip in left_out], np.int64),
+        "left_out/id": np.array([clip.id for clip in plan.left_out], np.int64),
     }
     for name in ("path", "artist", "album", "title"):
         tables[f"clips/{name}"] = [getattr(table, f"{name}s")[row] for row in rows]
     for name in ("path", "reason", "kind"):
-        tables[f"left_out/{name}"] = [getattr(clip, name) for clip in left_out]
+        tables[f"left_out/{name}"] = [getattr(clip, name) for clip in plan.left_out]
     for wanted in plan.representations:
-        tables |= {
-            f"{wanted.name}/start": first_row(begins, wanted),
-            f"{wanted.name}/count": wanted.rows_of(samples),
-        }
-    named = [(int(table.ids[row]), table.paths[row], result) for row, result in zip(rows, kept, strict=True)]
-    return tables, Summary(
-        clips=dict(Counter(table.splits[rows].tolist())),
-        tags=len(table.tags),
-        notes=too_small(table, rows) if settings.labels else [],
-        left_out=left_out,
-        remarks=[(number, path, result.remark) for number, path, result in named if result.remark],
-        odd_lengths=[(number, path, r.samples) for number, path, r in named if r.samples != USUAL_SAMPLES],
-        read=len(results) - resumed,
-        resumed=resumed,
-    )
+        tables[f"{wanted.name}/start"] = first_row(np.cumsum(samples) - samples, wanted)
+        tables[f"{wanted.name}/count"] = wanted.rows_of(samples)
+    return tables
 
 
 def _attributes(plan: Plan, settings: BuildSettings) -> dict[str, dict[str, Any]]:

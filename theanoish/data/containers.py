@@ -39,20 +39,14 @@ def unread(file: BinaryIO, begin: int | None) -> int:
         return 0
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         order, width = _CHUNKS.get(content[:4], ("little", 4))
-        while found := _NOT_ZERO.search(content, begin):
+        end = _begin_of_tags(content)
+        while found := _NOT_ZERO.search(content, begin, max(begin, end)):
             begin = found.start()
             head = content[begin : begin + 16]
-            if head[:3] == b"ID3" and head[3:4] != b" ":  # seven bits a byte; with a space it is a chunk of AIFF
-                length = 10 + sum(
-                    (byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False)
-                )
+            if head[:3] == b"ID3" and head[3:4] != b" ":  # with a space it is a chunk of AIFF
+                length = 10 + _seven_bits(head[6:10])
             elif head[:8] == b"APETAGEX":
                 length = 32 + int.from_bytes(head[12:16], "little")
-            elif head[:3] == b"TAG":
-                length = 227 if head[3:4] == b"+" else 128
-            elif head[:11] == b"LYRICSBEGIN":
-                ends = re.compile(rb"LYRICS200|LYRICSEND").search(content, begin)
-                length = ends.end() - begin if ends else 0
             elif _CHUNK_NAME.match(head) and head[:4] not in _SOUND:
                 length = 4 + width + int.from_bytes(head[4 : 4 + width], order)
             else:
@@ -61,6 +55,35 @@ def unread(file: BinaryIO, begin: int | None) -> int:
                 return size - begin
             begin += length
     return 0
+
+
+def _begin_of_tags(content: mmap.mmap) -> int:
+    """Where the tags at the end of a file begin, which say at their own end what they are.
+
+    Some have no other mark, and decoders that read ahead stop inside of others.
+    """
+    end = len(content)
+    while end > 0:
+        foot = content[max(0, end - 32) : end]
+        if content[end - 128 : end - 125] == b"TAG":  # ID3v1, perhaps its extension before it
+            length = 355 if content[end - 355 : end - 351] == b"TAG+" else 128
+        elif foot[:8] == b"APETAGEX":
+            length = int.from_bytes(foot[12:16], "little") + (32 if foot[23] & 128 else 0)
+        elif foot[-10:-7] == b"3DI":
+            length = 20 + _seven_bits(foot[-4:])
+        elif foot[-9:] in (b"LYRICS200", b"LYRICSEND"):
+            length = end - max(content.rfind(b"LYRICSBEGIN", 0, end), 0)
+        else:
+            break
+        if not 0 < length < end:
+            break
+        end -= length
+    return end
+
+
+def _seven_bits(number: bytes) -> int:
+    """A size as ID3v2 writes it."""
+    return sum((byte & 127) << shift for byte, shift in zip(number, (21, 14, 7, 0), strict=False))
 
 
 def is_encrypted(file: BinaryIO) -> bool:

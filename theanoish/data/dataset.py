@@ -40,11 +40,6 @@ class Dataset:
         Their names.
     tags_kept : str
         Which clips it keeps: "all" readable ones, or only "tagged" ones.
-
-    Raises
-    ------
-    InputError
-        Where the file is missing, is no data set of this project or contradicts itself.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +69,7 @@ class Dataset:
         if not set(splits) <= set(SPLITS):
             raise ValueError(f"'clips/split' must be {', '.join(SPLITS)}")
         self.splits = np.array(splits, dtype=str)
-        self.representations = sorted(name for name in file if name == "raw" or name.startswith("mel_"))
+        self.representations = sorted({each.name for each in REPRESENTATIONS} & set(file))
 
     def _check(self) -> None:
         clips = len(self.samples)
@@ -92,13 +87,7 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     def rows(self, split: str) -> NDArray[np.int64]:
-        """Rows of the clips of a split.
-
-        Raises
-        ------
-        InputError
-            Where the split has no clip.
-        """
+        """Rows of the clips of a split."""
         rows = np.flatnonzero(self.splits == split)
         if len(rows) == 0:
             raise InputError(
@@ -108,13 +97,7 @@ class Dataset:
         return rows
 
     def windows(self, settings: Settings, rows: NDArray[np.int64]) -> "Windows":
-        """The windows of the clips `rows` in the representation that `settings` ask for.
-
-        Raises
-        ------
-        InputError
-            Where the file lacks the representation, or it is damaged.
-        """
+        """The windows of the clips `rows` in the representation that `settings` ask for."""
         representation = settings.representation
         if representation not in REPRESENTATIONS:
             names = ", ".join(each.name for each in REPRESENTATIONS)
@@ -152,11 +135,6 @@ class Windows:
         Samples or frames of each clip.
     consecutive : int64 array (clips,)
         How many windows follow each other in each clip: as many for spectrograms as for samples.
-
-    Raises
-    ------
-    InputError
-        Where the file is damaged.
     """
 
     def __init__(self, path: Path, representation: Representation, random: bool, rows: NDArray[np.int64]) -> None:
@@ -199,25 +177,13 @@ class Windows:
         return windows * WINDOW_SAMPLES // self._hop
 
     def read(self, clips: NDArray[np.int64], offsets: NDArray[np.int64], into: NDArray[Any]) -> None:
-        """Read one window of each of `clips` at `offsets` into `into`, shape (len(clips), *shape).
-
-        Raises
-        ------
-        InputError
-            Where the file ends before the window does.
-        """
+        """Read one window of each of `clips` at `offsets` into `into`, shape (len(clips), *shape)."""
         places = self._starts[clips] + offsets
         for i in np.argsort(places):  # a disk serves rising places fastest
             self._fill(into[i], int(places[i]))
 
     def read_whole_clips(self) -> NDArray[Any]:
-        """All clips in one array (clips, longest, ...), zero behind the end of shorter ones.
-
-        Raises
-        ------
-        InputError
-            Where the file ends before a clip does.
-        """
+        """All clips in one array (clips, longest, ...), zero behind the end of shorter ones."""
         clips = np.zeros((len(self.counts), int(self.counts.max()), *self.shape[1:]), self.dtype)
         for clip, start, count in zip(clips, self._starts, self.counts, strict=True):
             self._fill(clip[:count], int(start))

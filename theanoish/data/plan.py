@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,31 +44,48 @@ class Plan:
     annotations: Annotations
     representations: tuple[Representation, ...]
     rows: NDArray[np.intp]  # (clips,), of the annotations
-    left_out: list[LeftOut]
     most_unreadable: float  # the share of clips beyond which the copy is taken to be damaged
     samples: int = 0  # of all clips by their headers
+    left_out: list[LeftOut] = field(default_factory=list)
 
     @property
     def room(self) -> int:
         """Samples to make room for at first."""
         return self.samples + self.samples // 64 + SPARE
 
-    def path(self, clip: int) -> Path:
-        """The audio file of a planned clip."""
-        return self.annotations.folder / self.annotations.paths[self.rows[clip]]
+    @property
+    def files(self) -> list[Path]:
+        """The audio files of the planned clips."""
+        return [self.annotations.folder / self.annotations.paths[row] for row in self.rows]
 
     def fingerprint(self) -> str:
         """Equal for two plans whose arrays are the same, byte for byte."""
         files = [self.annotations.paths[row] for row in self.rows]
-        changed = [(status.st_size, status.st_mtime_ns) for status in (self.path(i).stat() for i in range(len(files)))]
+        changed = [(status.st_size, status.st_mtime_ns) for status in (file.stat() for file in self.files)]
         names = [representation.name for representation in self.representations]
         software = {name: number for name, number in versions().items() if name in _DECIDE_ARRAYS}
         described = [str(self.annotations.folder.resolve()), names, files, changed, software]
         return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
-    def left(self, row: int, reason: str, kind: str) -> LeftOut:
-        """How a clip that is not in the file is reported."""
-        return LeftOut(int(self.annotations.ids[row]), self.annotations.paths[row], reason, kind)
+    def leave_out(self, reasons: Sequence[str], kind: str) -> None:
+        """Leave out those of the planned clips, in their order, that have a reason."""
+        ids, paths = self.annotations.ids, self.annotations.paths
+        for row, reason in zip(self.rows, reasons, strict=True):
+            if reason:
+                known = paths[row].startswith(KNOWN_EMPTY.get(int(ids[row]), "\0")) and reason == EMPTY_FILE
+                self.left_out.append(LeftOut(int(ids[row]), paths[row], reason, "known empty" if known else kind))
+        self.rows = self.rows[[not reason for reason in reasons]]
+
+    def check_failures(self) -> None:
+        """Raise InputError if more than one clip, and more than the share that may be, cannot be read."""
+        broken = [clip for clip in self.left_out if clip.kind == "unreadable"]
+        present = len(self.rows) + sum(clip.kind not in ("missing", "untagged") for clip in self.left_out)
+        if len(broken) > max(1, self.most_unreadable * present):
+            raise InputError(
+                f"{len(broken)} of {present} clips cannot be read, more than the {self.most_unreadable:.0%} that may "
+                "be; the copy seems damaged. Replace these files, or delete them and use --allow-missing:"
+                f"{named(broken)}"
+            )
 
 
 def make_plan(
@@ -87,72 +104,42 @@ def make_plan(
         Whether clips without any of the kept tags are in the file.
     progress : callable
         Called with what is done, the clips done and all clips.
-
-    Raises
-    ------
-    InputError
-        Where clips are missing without `allow_missing`, or more than the share `most_unreadable` cannot be read.
     """
     order = np.argsort([SPLITS.index(split) for split in annotations.splits], kind="stable")
-    plan = Plan(annotations, representations, order, [], most_unreadable)
-    _leave_out_missing(plan, allow_missing)
-    if clips == "tagged":
-        _leave_out_untagged(plan)
-    _read_headers(plan, progress)
-    check_failures(plan, plan.left_out)
+    plan = Plan(annotations, representations, order, most_unreadable)
+    plan.leave_out([_why_missing(file) for file in plan.files], "missing")
+    missing, folder = plan.left_out[:], annotations.folder
     if len(plan.rows) == 0:
-        raise InputError(f"{annotations.folder}: no clip is left to put into a data set")
-    return plan
-
-
-def check_failures(plan: Plan, left_out: list[LeftOut]) -> None:
-    """Raise where more than one clip, and more than the share that may be, cannot be read.
-
-    Parameters
-    ----------
-    left_out : list of LeftOut
-        By the plan, and since.
-
-    Raises
-    ------
-    InputError
-    """
-    broken = [clip for clip in left_out if clip.kind == "unreadable"]
-    present = len(plan.rows) + len(plan.left_out)
-    present -= sum(clip.kind in ("missing", "untagged") for clip in plan.left_out)
-    if len(broken) > max(1, plan.most_unreadable * present):
-        raise InputError(
-            f"{len(broken)} of {present} clips cannot be read, more than the {plan.most_unreadable:.0%} that may be; "
-            f"the copy seems damaged. Replace these files, or delete them and use --allow-missing:{_listed(broken)}"
-        )
-
-
-def _listed(clips: list[LeftOut]) -> str:
-    return listed([f"clip {clip.id}, {clip.path}: {clip.reason}" for clip in clips])
-
-
-def versions() -> dict[str, str]:
-    """Of Python, of all packages in use, and of the decoders."""
-    decoders = {"soundfile": soundfile.__version__, "libsndfile": soundfile.__libsndfile_version__, "av": version("av")}
-    return {**versions_in_use(), **decoders}
-
-
-def _leave_out_missing(plan: Plan, allowed: bool) -> None:
-    folder = plan.annotations.folder
-    reasons = [_why_missing(folder / plan.annotations.paths[row]) for row in plan.rows]
-    missing = [plan.left(row, why, "missing") for row, why in zip(plan.rows, reasons, strict=True) if why]
-    if len(missing) == len(plan.rows):
         raise InputError(
             f"{folder}: holds none of the {len(missing)} files that its tables name, such as {missing[0].path} "
             f"({missing[0].reason})"
         )
-    if missing and not allowed:
+    if missing and not allow_missing:
         raise InputError(
-            f"{folder}: {len(missing)} of {len(reasons)} clips are missing; complete the copy, or accept a partial one "
-            f"with --allow-missing:{_listed(missing)}"
+            f"{folder}: {len(missing)} of {len(order)} clips are missing; complete the copy, or accept a partial one "
+            f"with --allow-missing:{named(missing)}"
         )
-    plan.left_out += missing
-    plan.rows = plan.rows[[not why for why in reasons]]
+    if clips == "tagged":
+        labels = annotations.labels[plan.rows]
+        plan.leave_out(["" if tags.any() else "has none of the kept tags" for tags in labels], "untagged")
+    reasons = []
+    for file in plan.files:
+        try:
+            plan.samples += expected_length(file)
+            reasons.append("")
+        except AudioError as error:
+            reasons.append(error.reason)
+        progress("reading headers", len(reasons), len(plan.rows))
+    plan.leave_out(reasons, "unreadable")
+    plan.check_failures()
+    if len(plan.rows) == 0:
+        raise InputError(f"{folder}: no clip is left to put into a data set:{named(plan.left_out)}")
+    return plan
+
+
+def named(clips: list[LeftOut]) -> str:
+    """The first of some clips and their reasons, below what is said of them."""
+    return listed([f"clip {clip.id}, {clip.path}: {clip.reason}" for clip in clips])
 
 
 def _why_missing(path: Path) -> str:
@@ -162,25 +149,7 @@ def _why_missing(path: Path) -> str:
         return str(getattr(error, "strerror", None) or error)
 
 
-def _leave_out_untagged(plan: Plan) -> None:
-    tagged = plan.annotations.labels[plan.rows].any(axis=1)
-    plan.left_out += [plan.left(row, "has none of the kept tags", "untagged") for row in plan.rows[~tagged]]
-    plan.rows = plan.rows[tagged]
-
-
-def _read_headers(plan: Plan, progress: Progress) -> None:
-    rows = []
-    for done, row in enumerate(plan.rows, start=1):
-        try:
-            plan.samples += expected_length(plan.annotations.folder / plan.annotations.paths[row])
-            rows.append(row)
-        except AudioError as error:
-            plan.left_out.append(plan.left(row, error.reason, _kind(plan, row, error.reason)))
-        progress("reading headers", done, len(plan.rows))
-    plan.rows = np.array(rows, np.intp)
-
-
-def _kind(plan: Plan, row: int, reason: str) -> str:
-    known = KNOWN_EMPTY.get(int(plan.annotations.ids[row]))
-    is_known = known is not None and plan.annotations.paths[row].startswith(known) and reason == EMPTY_FILE
-    return "known empty" if is_known else "unreadable"
+def versions() -> dict[str, str]:
+    """Of Python, of all packages in use, and of the decoders."""
+    decoders = {"soundfile": soundfile.__version__, "libsndfile": soundfile.__libsndfile_version__, "av": version("av")}
+    return {**versions_in_use(), **decoders}

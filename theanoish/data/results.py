@@ -1,8 +1,8 @@
 """The work on one clip, and the record of the clips that are done, by which a stopped build continues."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from theanoish.data.audio import AudioError, read_audio
 from theanoish.data.mel import represented
-from theanoish.files import lock, sync_to_disk
+from theanoish.files import sync_to_disk
 from theanoish.representation import WINDOW_SAMPLES, Representation
 
 CLIPS_AT_A_TIME = 64
@@ -29,6 +29,14 @@ class Result:
     def is_stored(self) -> bool:
         """Whether its samples are in the file: unreadable clips have none, and short ones no window."""
         return self.samples >= WINDOW_SAMPLES
+
+    @property
+    def why_short(self) -> str:
+        """Why a clip that can be read is not stored, or ""."""
+        if self.is_stored:
+            return ""
+        remark = f" ({self.remark})" if self.remark else ""
+        return f"{self.samples} samples, fewer than a window's {WINDOW_SAMPLES}{remark}"
 
 
 def read_clip(
@@ -50,32 +58,28 @@ class Results:
     A line is written only when the clip is on disk. The first line says which plan they belong to: those of another
     plan, or without their data, are discarded together with the data.
 
-    Attributes
+    Parameters
     ----------
-    done : list of Result
+    file : BinaryIO
+        At `path`, locked by who opened it.
+    data : Path
+        The unfinished data set.
     """
 
     def __init__(self, file: BinaryIO, path: Path, data: Path, fingerprint: str) -> None:
         self._file, self.path, self.data = file, path, data
         self.done: list[Result] = []
-        self._recorded = 0
         self._file.seek(0)
-        lines = self._file.read().splitlines(keepends=True)
-        if lines[:1] == [f"{fingerprint}\n".encode()] and data.exists():
-            self._take(lines)
-        else:
+        first, *lines = [*self._file.read().splitlines(keepends=True), b""]
+        if first != f"{fingerprint}\n".encode() or not data.exists():
             self.forget()
-            self._file.write(f"{fingerprint}\n".encode())
-
-    def _take(self, lines: list[bytes]) -> None:
-        """Take results up to the last whole line, which a crash may have left behind."""
-        end = len(lines[0])
-        for line in lines[1:]:
-            try:
+            first, lines = f"{fingerprint}\n".encode(), []
+            self._file.write(first)
+        end = len(first)
+        with suppress(ValueError, TypeError):  # of what a crash may have left behind the last whole line
+            for line in lines:
                 self.done.append(Result(*json.loads(line)))
-            except (ValueError, TypeError):
-                break
-            end += len(line)
+                end += len(line)
         self._file.truncate(end)
         self._recorded = len(self.done)
 
@@ -105,10 +109,3 @@ class Results:
         self.done.clear()
         self.data.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
-
-
-@contextmanager
-def opened_results(path: Path, data: Path, fingerprint: str) -> Iterator[Results]:
-    """The results of an unfinished data set, which no other process opens meanwhile: InputError if one has."""
-    with lock(path, f"{data}: is being written by another process") as file:
-        yield Results(file, path, data, fingerprint)

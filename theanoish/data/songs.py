@@ -1,12 +1,15 @@
 """A folder of songs and a table of their labels, as annotations like MagnaTagATune's."""
 
+import os
 import posixpath
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +21,13 @@ from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError, listed
 
 SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn
-YES, NO = ("1", "1.0", "true", "yes", "y", "x"), ("", "0", "0.0", "false", "no", "n")
+# As people, and spreadsheets in their languages, write 1 and 0 in a tag's column.
+YES = (
+    "1", "true", "yes", "y", "t", "x", "on", "✓", "✔", "wahr", "ja", "vrai", "oui", "vero", "sì", "verdadero", "sí",
+)  # fmt: skip
+NO = (
+    "", "0", "false", "no", "n", "f", "-", "off", "na", "nan", "null", "none", "falsch", "nein", "faux", "non", "falso",
+)  # fmt: skip
 # Columns as beets, Mp3tag and Rekordbox call them, used if there is none of our own name.
 ALIASES = {
     "file": ("filename", "file name", "path", "location"),
@@ -61,11 +70,6 @@ def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list
         Songs numbered from 1, in the order of the table.
     list of str
         How the split came about, and which audio files have no row.
-
-    Raises
-    ------
-    InputError
-        If the table is broken: all kinds of faults, with the first ten places of each.
     """
     faults: Faults = defaultdict(list)
     paths = [str(path.relative_to(folder)) for path in audio_files(folder)]
@@ -201,13 +205,19 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
         if "split" in columns and split not in SPLITS:
             faults[f"'split' must be {', '.join(SPLITS)}"].append(f"line {line}: {cell('split')!r}")
         for i in tag_columns:
-            if row[i].strip().casefold() not in (*YES, *NO):
+            if _plain(row[i]) not in (*YES, *NO):
                 kind = "a tag's column must hold 1, 0 or nothing; call a column of words 'tags'"
                 faults[kind].append(f"line {line}, {header[i]!r}: {row[i]!r}")
         tags = {unicodedata.normalize("NFC", tag.strip()) for tag in cell("tags").split(separator)} - {""}
-        tags |= {header[i] for i in tag_columns if row[i].strip().casefold() in YES}
+        tags |= {header[i] for i in tag_columns if _plain(row[i]) in YES}
         songs.append(_Song(path, cell("artist"), cell("title"), cell("album"), split, frozenset(tags)))
     return songs
+
+
+def _plain(cell: str) -> str:
+    """A cell of a tag's column, with 1 and 0 of any number of decimals as such."""
+    text = cell.strip().casefold()
+    return re.sub(r"^([01])[.,]0+$", r"\1", text)
 
 
 def _separator(cells: list[str], notes: list[str]) -> str:
@@ -237,12 +247,17 @@ def _by_form(paths: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str
 
 def _places(folder: Path, forms: dict[str, list[str]], names: dict[str, list[str]], written: str) -> list[str]:
     """Files that a table may mean: exactly one, where it and the file system agree in every byte."""
-    form = _normal(written)
-    for base in (folder.absolute(), folder.resolve()):
-        written = written.removeprefix(f"{base}/")
-        form = form.removeprefix(f"{_normal(str(base))}/")
-    found = forms.get(form, []) or ([] if "/" in form else names.get(form, []))
-    return [written] if written in found else found
+    if written.startswith("file://"):
+        written = unquote(urlsplit(written).path)
+    ways = [written]
+    if posixpath.isabs(written):  # perhaps by way of a link
+        ways.append(posixpath.join(os.path.realpath(posixpath.dirname(written)), posixpath.basename(written)))
+    for path in ways:
+        for base in ("", f"{folder.absolute()}/", f"{folder.resolve()}/", f"{folder.absolute().name}/"):
+            if found := forms.get(_normal(path).removeprefix(_normal(base) + "/" if base else ""), []):
+                exact = path.removeprefix(base)
+                return [exact] if exact in found else found
+    return [] if "/" in _normal(written) else names.get(_normal(written), [])
 
 
 def _normal(path: str) -> str:

@@ -39,17 +39,10 @@ class Arrays:
 
     Parameters
     ----------
-    path : Path
-    representations : sequence of Representation
     samples : int
         Those of all clips that the arrays hold.
     room : int
         Samples to make room for, where they hold none.
-
-    Raises
-    ------
-    InputError, OSError
-        Where the disk is too small.
     """
 
     def __init__(self, path: Path, representations: Sequence[Representation], samples: int, room: int) -> None:
@@ -103,13 +96,7 @@ def _make_room(path: Path, representations: Sequence[Representation], samples: i
 
 
 def reserve(path: Path, size: int) -> None:
-    """Take `size` bytes behind the end of a file from the disk, so that HDF5 never meets a full disk: it crashes there.
-
-    Raises
-    ------
-    InputError, OSError
-        Where the disk has not got them.
-    """
+    """Take `size` bytes behind the end of a file from the disk: HDF5 crashes where it meets a full one."""
     with path.open("ab") as file:
         end = file.seek(0, os.SEEK_END)
         try:
@@ -140,15 +127,7 @@ def write_tables(
 ) -> None:
     """Add to a file tables by name, and attributes by group; lists are text and become variable-length UTF-8.
 
-    Parameters
-    ----------
-    begin : callable
-        Called once there is room for them, before the file changes: whoever dies after that leaves it damaged.
-
-    Raises
-    ------
-    InputError, OSError
-        Where the disk is full; the file is as it was.
+    `begin` is called once there is room for them, before the file changes: whoever dies after that leaves it damaged.
     """
     reserve(path, STRUCTURE_BYTES + sum(map(_table_bytes, tables.values())))
     begin()
@@ -172,18 +151,18 @@ def _table_bytes(values: NDArray[Any] | list[str]) -> int:
 def description(representations: Sequence[Representation]) -> dict[str, dict[str, Any]]:
     """Attributes by group, which say what is in the file."""
     common = {"format": FORMAT, "format_version": FORMAT_VERSION, "about": ABOUT, "sample_rate": SAMPLE_RATE}
-    return {"/": common} | {r.name: _how_computed(r) for r in representations if not r.is_raw}
-
-
-def _how_computed(representation: Representation) -> dict[str, Any]:
-    return {
-        "length": representation.length,
-        "stride": representation.stride,
-        "fft_length": fft_length(representation.length),
-        "mel_channels": MEL_CHANNELS,
-        "lowest_frequency": 0.0,
-        "highest_frequency": SAMPLE_RATE / 2,
-        "compression": COMPRESSION,
-        "window": "Hann, periodic",
-        "filters": "triangular on Slaney's mel scale, unit area",
-    }
+    attributes: dict[str, dict[str, Any]] = {"/": common}
+    for each in representations:
+        if not each.is_raw:
+            attributes[each.name] = {
+                "length": each.length,
+                "stride": each.stride,
+                "fft_length": fft_length(each.length),
+                "mel_channels": MEL_CHANNELS,
+                "lowest_frequency": 0.0,
+                "highest_frequency": SAMPLE_RATE / 2,
+                "compression": COMPRESSION,
+                "window": "Hann, periodic",
+                "filters": "triangular on Slaney's mel scale, unit area",
+            }
+    return attributes

@@ -16,7 +16,7 @@ from theanoish.files import lock
 from theanoish.processes import in_parallel
 from theanoish.representation import SAMPLE_RATE
 
-VERSION = 2  # of the music: raised where the same seed gives other samples
+VERSION = 3  # of the music: raised where the same seed gives other samples
 DEFAULT_CLIPS = 264  # about 30 s to make on two cores, 36 MB
 
 # The folder of each artist in turn: 24 artists in 0-b (training), 8 in c (validation), 12 in d-f (test).
@@ -26,10 +26,8 @@ _FIRST_NAMES = ("Amber", "Brass", "Cobalt", "Dusty", "Emerald", "Frozen", "Golde
 _LAST_NAMES = ("Foxes", "Harbour", "Lantern", "Meadow")
 _TITLES = ("Aria", "Ballad", "Dance", "Evening", "Fantasy", "Journey", "Morning", "Nocturne", "Prelude", "River")
 _KEYS = ("C", "D flat", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B")
-_INFO_COLUMNS = [
-    "clip_id", "track_number", "title", "artist", "album", "url", "segmentStart", "segmentEnd", "original_url",
-    "mp3_path",
-]  # fmt: skip
+_INFO_COLUMNS = ("clip_id", "track_number", "title", "artist", "album", "url", "segmentStart", "segmentEnd",
+                 "original_url", "mp3_path")  # fmt: skip
 
 
 def make_demo(
@@ -45,32 +43,21 @@ def make_demo(
 
     Parameters
     ----------
-    folder : Path
     clips : int
         A few hundred are needed for a meaningful AUC of every tag.
-    seed : int
     progress : callable (done, total), optional
         Called after every clip; what it raises stops the work and leaves nothing behind.
     workers : int
         Processes; the files do not depend on it.
-
-    Raises
-    ------
-    InputError
-        Where `folder` exists and holds anything else, or cannot be written.
     """
-    if clips < 1 or seed < 0:
-        raise InputError(f"demo: clips is {clips} and seed is {seed}; clips must be 1 or more, seed 0 or more")
     if "MP3" not in soundfile.available_formats():
         raise InputError(f"demo: libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 or later can")
-    settings = {"version": VERSION, "clips": clips, "seed": seed}
     held = folder.with_name(f"{folder.name}.lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with lock(held, f"{folder}: the demo is being composed by another process"):
             try:
-                if not _is_finished(folder, settings):
-                    _compose(folder, settings, progress, workers)
+                _compose(folder, {"version": VERSION, "clips": clips, "seed": seed}, progress, workers)
             finally:
                 held.unlink()
     except (OSError, soundfile.LibsndfileError) as error:
@@ -79,39 +66,32 @@ def make_demo(
 
 def _compose(folder: Path, settings: dict[str, int], progress: Progress, workers: int) -> None:
     """Make all beside `folder`, then give it its name."""
+    made = folder / "demo.json"
+    if made.exists() and made.read_text() == json.dumps(settings):
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: exists and is not the demo {settings}; remove it or name another folder")
     beside = folder.with_name(f"{folder.name}.partial")
     try:
         shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
-        for name in sorted(set(_FOLDERS)):
+        for name in set(_FOLDERS):
             (beside / name).mkdir(parents=True)
         rows = []
-        work = partial(_write_clip, beside, seed=settings["seed"])
-        for row in in_parallel(work, range(settings["clips"]), workers):
+        for row in in_parallel(partial(_write_clip, beside, settings["seed"]), range(settings["clips"]), workers):
             rows.append(row)
             progress(len(rows), settings["clips"])
-        _write_tables(beside, sorted(rows, key=lambda row: int(row["clip_id"])))
-        (beside / "demo.json").write_text(json.dumps(settings) + "\n")
+        for name, columns in (("annotations", ["clip_id", *TAGS, "mp3_path"]), ("clip_info", _INFO_COLUMNS)):
+            with open(beside / f"{name}_final.csv", "w", newline="", encoding="utf-8") as file:
+                table = csv.DictWriter(file, columns, "", "ignore", "excel-tab", quoting=csv.QUOTE_ALL)
+                table.writeheader()
+                table.writerows(rows)
+        (beside / made.name).write_text(json.dumps(settings))
         os.replace(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _is_finished(folder: Path, settings: dict[str, int]) -> bool:
-    try:
-        if json.loads((folder / "demo.json").read_text()) == settings:
-            return True
-    except (OSError, ValueError):
-        pass
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(
-            f"{folder}: exists and is not the demo with clips {settings['clips']}, seed {settings['seed']}; "
-            "remove it or name another folder"
-        )
-    return False
-
-
-def _write_clip(folder: Path, clip: int, seed: int) -> dict[str, str]:
-    """Write one MP3 file and return its row."""
+def _write_clip(folder: Path, seed: int, clip: int) -> dict[str, str]:
     piece, samples = compose(clip, clip % ARTISTS, seed)
     row = describe(clip, piece)
     soundfile.write(folder / row["mp3_path"], samples, SAMPLE_RATE, format="MP3", subtype="MPEG_LAYER_III")
@@ -120,25 +100,10 @@ def _write_clip(folder: Path, clip: int, seed: int) -> dict[str, str]:
 
 def describe(clip: int, piece: Piece) -> dict[str, str]:
     """The row of a clip, with the columns of both tables."""
-    artist, earlier = clip % ARTISTS, clip // ARTISTS
+    artist, track = clip % ARTISTS, f"{clip // ARTISTS + 1:02}"
     name = f"{_FIRST_NAMES[artist % 11]} {_LAST_NAMES[artist // 11]}"
-    row = {
-        "clip_id": str(clip + 1),
-        "track_number": f"{earlier + 1:02}",
-        "title": f"{_TITLES[clip % 10]} in {_KEYS[piece.key]}",
-        "artist": name,
-        "album": f"{name} Play {piece.style.title()}",
-        "segmentStart": "0",
-        "segmentEnd": "29",
-    }
-    words = "-".join(row[field] for field in ("artist", "album", "track_number", "title"))
-    row["mp3_path"] = f"{_FOLDERS[artist]}/{words.lower().replace(' ', '_')}-0-29.mp3"
+    album, title = f"{name} Play {piece.style.title()}", f"{_TITLES[clip % 10]} in {_KEYS[piece.key]}"
+    path = f"{_FOLDERS[artist]}/{'-'.join((name, album, track, title)).lower().replace(' ', '_')}-0-29.mp3"
+    row = {"clip_id": str(clip + 1), "track_number": track, "title": title, "artist": name, "album": album}
+    row |= {"segmentStart": "0", "segmentEnd": "29", "mp3_path": path}
     return row | {tag: str(int(tag in piece.tags)) for tag in TAGS}
-
-
-def _write_tables(folder: Path, rows: list[dict[str, str]]) -> None:
-    for name, columns in (("annotations", ["clip_id", *TAGS, "mp3_path"]), ("clip_info", _INFO_COLUMNS)):
-        with open(folder / f"{name}_final.csv", "w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, columns, "", "ignore", "excel-tab", quoting=csv.QUOTE_ALL)
-            table.writeheader()
-            table.writerows(rows)

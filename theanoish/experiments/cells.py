@@ -1,7 +1,8 @@
 """The cells of a sweep: which runs make up the paper's tables, and the commands that each is.
 
-A cell is a network of the paper with one seed. Its folder is named after the network, the seed and the number of
-updates, so a sweep finds what earlier ones left there: finished cells are read, interrupted ones resumed.
+A cell is a network of the paper with one seed: one training run and its test. Its folder is named after the network,
+the seed and the number of updates, so a sweep finds what earlier ones left there: finished cells are read, interrupted
+ones resumed.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from theanoish.data.dataset import Dataset
+from theanoish.data.hdf5 import SPLITS
 from theanoish.errors import InputError
 from theanoish.experiments.cost import cost
 from theanoish.experiments.evaluation import Predictions, read_predictions
@@ -22,12 +24,13 @@ from theanoish.files import read_json
 from theanoish.settings import Settings
 
 _LAST_BYTES = 10_000  # of a log: several lines, the first of which may be cut off
-_CLONE, _PACKAGE = Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1]
-SCRIPTS = _CLONE if (_CLONE / "train.py").exists() else _PACKAGE / "scripts"  # the folder of train.py and evaluate.py
+_PACKAGE = Path(__file__).resolve().parents[1]
+CLONE = _PACKAGE.parent if (_PACKAGE.parent / "train.py").exists() else None  # unless a wheel was installed
+SCRIPTS = CLONE or _PACKAGE / "scripts"  # the folder of train.py and evaluate.py
 
 
 @dataclass(frozen=True)
-class Job:
+class Cell:
     """One cell: what to train, on what, and where."""
 
     settings: Settings
@@ -55,13 +58,14 @@ class Job:
 
         Tested are the last parameters, for what that tells of the rule, and then those of the best validation.
         """
-        folder, data = str(self.folder), ["--data", str(self.data)]
-        train = [*_options(self.settings), *data, "--run", folder, "--backend", self.backend, "--continue"]
-        how = [*data, "--backend", self.backend]
-        last = [f"{folder}/state.pkl", *how, "--json", f"{folder}/last.json"]
-        files = ["--json", f"{folder}/test.json", "--predictions", f"{folder}/test.npz"]
-        best = [f"{folder}/checkpoint.pkl", *how, *files]
-        return [["train.py", *train], ["evaluate.py", *last], ["evaluate.py", *best]]
+        folder, how = str(self.folder), ["--data", str(self.data), "--backend", self.backend]
+        last = ["--json", f"{folder}/last.json"]
+        best = ["--json", f"{folder}/test.json", "--predictions", f"{folder}/test.npz"]
+        return [
+            ["train.py", *_options(self.settings), *how, "--run", folder, "--continue"],
+            ["evaluate.py", f"{folder}/state.pkl", *how, *last],
+            ["evaluate.py", f"{folder}/checkpoint.pkl", *how, *best],
+        ]
 
     def shell_command(self) -> str:
         """The commands as one line of a shell."""
@@ -71,24 +75,27 @@ class Job:
 
     @property
     def scores(self) -> dict[str, Any] | None:
-        """All test scores, as evaluate.py writes them; None until the cell is finished, or if they are damaged."""
-        try:
-            scores = read_json(self.folder / "test.json")
-            numbers = [scores[name] for name in ("mean_auc", "mean_average_precision", "artist_filtered_mean_auc")]
-            same = Settings.from_dict(scores["settings"]) == self.settings
-            counts = type(scores["update"]) is type(scores["clips"]) is int and type(scores["clips_kept"]) is str
-            shares = all(n is None or _is_share(n) for n in numbers) and all(map(_is_share, scores["silent"].values()))
-            return scores if same and counts and shares else None
-        except (InputError, KeyError, TypeError, AttributeError):
-            return None
+        """Its test scores as tables have them, plain values; None until the cell is finished, or if they are damaged.
 
-    @property
-    def last_auc(self) -> float | None:
-        """Mean test AUC of the last parameters; None if it was not measured, as older sweeps did not."""
+        "last_auc", of the last parameters, is None where it was not measured, as older sweeps did not.
+        """
         try:
-            auc = read_json(self.folder / "last.json")["mean_auc"]
-            return auc if _is_share(auc) else None
-        except (InputError, KeyError, TypeError):
+            values = read_json(self.folder / "test.json")
+            if Settings.from_dict(values["settings"]) != self.settings:
+                return None
+            last = self.folder / "last.json"
+            return {
+                "seed": self.settings.seed,
+                "auc": _score(values["mean_auc"]),
+                "last_auc": _score(read_json(last)["mean_auc"]) if last.exists() else None,
+                "artist_filtered_auc": _score(values["artist_filtered_mean_auc"]),
+                "average_precision": _score(values["mean_average_precision"]),
+                "best_update": int(values["update"]),
+                "silent": {layer: _share(share) for layer, share in values["silent"].items()},
+                "clips": int(values["clips"]),
+                "clips_kept": str(values["clips_kept"]),
+            }
+        except (InputError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
 
     @property
@@ -117,8 +124,14 @@ class Job:
             return 0
 
 
-def _is_share(value: Any) -> bool:
-    return isinstance(value, float) and 0 <= value <= 1
+def _score(value: Any) -> float | None:
+    return None if value is None else _share(value)
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, float) and 0 <= value <= 1:
+        return value
+    raise ValueError(f"{value!r} is no share")
 
 
 def _options(settings: Settings) -> list[str]:
@@ -148,12 +161,12 @@ class Sweep:
         by_momentum: dict[str, Any] = {"learning_rate": None}  # the default is another with momentum
         return replace(network, **(by_momentum | self.changes))
 
-    def jobs(self, network: Settings) -> list[Job]:
+    def cells(self, network: Settings) -> list[Cell]:
         """The cells of a network, one per seed."""
         settings, data, runs = self.settings(network), self.data.resolve(), self.runs.resolve()
-        return [Job(replace(settings, seed=seed + 1), data, runs, self.backend) for seed in range(self.seeds)]
+        return [Cell(replace(settings, seed=seed + 1), data, runs, self.backend) for seed in range(self.seeds)]
 
-    def plan(self, tables: Iterable[str], only: Iterable[str]) -> list[Job]:
+    def plan(self, tables: Iterable[str], only: Iterable[str]) -> list[Cell]:
         """The cells that some tables are made of, each once: by seed, the most expensive first.
 
         Parameters
@@ -168,15 +181,17 @@ class Sweep:
         InputError
             If no table has a network of that name.
         """
-        networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
+        networks = {row.settings.name: row.settings for table in tables for row in TABLES[table]}
         unknown = sorted(set(only) - networks.keys())
         if unknown:
             raise InputError(f"no network is called {', '.join(unknown)}; these tables have {', '.join(networks)}")
-        jobs = [job for name, settings in networks.items() if not only or name in only for job in self.jobs(settings)]
-        return sorted(jobs, key=lambda job: (job.settings.seed, -cost(job.settings).operations))
+        cells = [
+            cell for name, settings in networks.items() if not only or name in only for cell in self.cells(settings)
+        ]
+        return sorted(cells, key=lambda cell: (cell.settings.seed, -cost(cell.settings).operations))
 
 
-def check(jobs: list[Job], dataset: Dataset) -> None:
+def check(cells: list[Cell], dataset: Dataset) -> None:
     """Find what would make cells fail hours later.
 
     Raises
@@ -185,34 +200,34 @@ def check(jobs: list[Job], dataset: Dataset) -> None:
         If the data set lacks a split or a representation, or a run folder holds a run of other settings or data, or
         what it predicts is of clips or labels that the data set no longer has.
     """
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         dataset.rows(split)
-    missing = sorted({job.settings.representation.name for job in jobs} - set(dataset.representations))
+    missing = sorted({cell.settings.representation.name for cell in cells} - set(dataset.representations))
     if missing:
         raise InputError(
             f"{dataset.path}: has no {', '.join(missing)}; build all that the tables need with "
             "preprocess/build_h5.py --overwrite --representations all, or narrow them down with --table and --only"
         )
     test = dataset.rows("test")
-    for job in jobs:
-        _check_folder(job)
-        if (kept := job.predictions) and not kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags):
+    for cell in cells:
+        _check_folder(cell)
+        if (kept := cell.predictions) and not kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags):
             raise InputError(
-                f"{job.folder}: was tested on other clips, labels or tags than {dataset.path} has now; "
+                f"{cell.folder}: was tested on other clips, labels or tags than {dataset.path} has now; "
                 "choose another --runs folder, or remove it"
             )
 
 
-def _check_folder(job: Job) -> None:
-    file = job.folder / "settings.json"
+def _check_folder(cell: Cell) -> None:
+    file = cell.folder / "settings.json"
     if not file.exists():
         return
     stored = read_json(file)
     try:
         before = Settings.from_dict(stored["settings"]).as_dict() | {"data": Path(stored["data"]).name}
-        now = job.settings.as_dict() | {"data": job.data.name}
+        now = cell.settings.as_dict() | {"data": cell.data.name}
         differing = [f"{name} {before[name]}, not {value}" for name, value in now.items() if before[name] != value]
     except (InputError, KeyError, TypeError) as error:
         raise InputError(f"{file}: damaged ({error!r}); remove the folder to train this cell again") from error
     if differing:
-        raise InputError(f"{job.folder}: was trained with {differing[0]}; choose another --runs folder, or remove it")
+        raise InputError(f"{cell.folder}: was trained with {differing[0]}; choose another --runs folder, or remove it")

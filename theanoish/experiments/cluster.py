@@ -1,19 +1,21 @@
 """An existing Dask cluster as the place where cells run; its workers see the same files under the same paths."""
 
 import hashlib
+import sys
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from theanoish.errors import InputError
-from theanoish.experiments.cells import Job
-from theanoish.experiments.workers import DIED, Attempt, Place
+from theanoish.experiments.cells import CLONE
+from theanoish.experiments.workers import Runner, run_here
 
-_CONNECT_SECONDS = 10.0
+_CONNECT_SECONDS = 30.0
+_FIRST_SECONDS = 30.0  # until a worker must have come that can take cells
 _POLL_SECONDS = 0.5
 _GONE = (OSError, RuntimeError, AttributeError)  # what a client raises whose scheduler is gone, by how long it is
 
@@ -29,7 +31,8 @@ def connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError("--scheduler needs Dask; install it with: python -m pip install -e '.[cluster]'") from error
+        what = f"--editable '{CLONE}[cluster]'" if CLONE else "'theanoish[cluster]'"
+        raise InputError(f"--scheduler needs Dask; install it with: {sys.executable} -m pip install {what}") from error
     try:
         return Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError) as error:
@@ -45,36 +48,50 @@ class Cluster:
     Parameters
     ----------
     client : distributed.Client
+    say : callable
+        Called with a line for each worker that gets none.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, say: Callable[[str], None]) -> None:
         from distributed import Event as Flag
 
-        self._client, self._sweep = client, f"theanoish-{uuid.uuid4().hex}"
+        self._client, self._say, self._sweep = client, say, f"theanoish-{uuid.uuid4().hex}"
         self._asked = Flag(self._sweep, client=client)
-        self._objections: dict[str, str] = {}  # to each worker seen so far; empty for those that get cells
-        self._threads: dict[str, int] = {}
-        self._running: dict[Any, tuple[Job, str]] = {}
-        self._waits_for = ""
+        self._there, self._used = set[str](), False  # workers that are there; whether any was fit
+        self._objections: dict[str, str] = {}  # to each worker that has answered; empty for those that get cells
 
-    def look(self) -> list[str]:
+    def new_places(self) -> list[Runner]:
+        """Those of workers that have come since it was last asked; at first it waits half a minute for one that is fit.
+
+        Raises
+        ------
+        InputError
+            If there is none then.
+        ConnectionError
+            If the scheduler is gone.
+        """
+        deadline = time.monotonic() + _FIRST_SECONDS
+        while not (places := self._new_places()) and not self._used:
+            if self._objections or time.monotonic() > deadline:
+                why = "; ".join(self._objections.values()) or "the cluster has none"
+                raise InputError(f"--scheduler: looking for a worker failed: {why}")
+            time.sleep(_POLL_SECONDS)
+        self._used = True
+        return places
+
+    def _new_places(self) -> list[Runner]:
         try:
             threads = self._client.nthreads()
             new = [worker for worker in threads if worker not in self._objections]
-            self._objections |= self._ask(new) if new else {}
-            new = [worker for worker in new if worker in self._objections]  # others are asked once they answer
+            answers = self._ask(new) if new else {}  # who does not answer yet is asked again
         except _GONE as error:
             raise ConnectionError("the cluster's scheduler is gone") from error
-        self._threads = {worker: count for worker, count in threads.items() if self._objections.get(worker) == ""}
-        said = [f"{worker} gets no cells: {self._objections[worker]}" for worker in new if self._objections[worker]]
-        waits_for = ""
-        if not self._threads:
-            count = len(threads)
-            waits_for = f"none of the cluster's {count} can take a cell" if count else "the cluster has none"
-        if waits_for and waits_for != self._waits_for:
-            said.append(f"waiting for a worker: {waits_for}")
-        self._waits_for = waits_for
-        return said
+        self._there = set(threads)
+        self._objections |= answers
+        for worker, objection in answers.items():
+            if objection:
+                self._say(f"{worker} gets no cells: {objection}")
+        return [partial(self._run, worker) for worker, no in answers.items() if not no for _ in range(threads[worker])]
 
     def _ask(self, workers: list[str]) -> dict[str, str]:
         """What stands against these workers, as far as they answer.
@@ -87,92 +104,73 @@ class Cluster:
         here = _python(versions["client"])
         refused = {worker: f"it has Python {its}, not {here}" for worker, its in pythons.items() if its != here}
         readers = [worker for worker in pythons if worker not in refused]
-        return refused | (self._ask_for_sources(readers) if readers else {})
-
-    def _ask_for_sources(self, workers: list[str]) -> dict[str, str]:
-        ours = _sources()
+        ours = sources()
 
         def objection() -> str:
             try:
-                from theanoish.experiments.cluster import _sources
+                from theanoish.experiments.cluster import sources
             except ImportError as error:
                 return f"theanoish cannot be imported there ({error})"
-            return "" if _sources() == ours else "it has another version of theanoish"
+            return "" if sources() == ours else "it has another version of theanoish"
 
-        answers = self._client.run(objection, workers=workers, on_error="return")
-        return {worker: answer if isinstance(answer, str) else repr(answer) for worker, answer in answers.items()}
+        answers = self._client.run(objection, workers=readers, on_error="return") if readers else {}
+        return refused | {w: answer if isinstance(answer, str) else repr(answer) for w, answer in answers.items()}
 
-    def _busy(self) -> Counter[str]:
-        return Counter(worker for _, worker in self._running.values())
+    def _run(
+        self, worker: str, commands: Sequence[Sequence[str]], log: Path, stop: Callable[[], bool]
+    ) -> tuple[int, str]:
+        """As `run_here`, in a worker."""
 
-    def room(self) -> bool:
-        busy = self._busy()
-        return any(busy[worker] < count for worker, count in self._threads.items())
-
-    def start(self, job: Job) -> None:
         def theanoish_cell(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple[int, str]:
             from theanoish.experiments.cluster import run_as_task
 
             return run_as_task(commands, log, flag)
 
-        busy = self._busy()
-        worker = max(self._threads, key=lambda worker: self._threads[worker] - busy[worker])
-        arguments = (job.commands(), str(job.log), self._sweep)
-        future = self._client.submit(theanoish_cell, *arguments, pure=False, workers=[worker])
-        self._running[future] = job, worker
-
-    def ended(self) -> Iterator[tuple[Job, int, str]]:
-        for future, (job, worker) in list(self._running.items()):
-            lost = worker not in self._threads
-            if not (future.done() or lost):
-                continue
-            del self._running[future]
-            if future.status == "finished":
-                yield job, *future.result()
-            elif future.status == "error":
-                yield job, 1, f"{worker}: {future.exception()!r}"
-            else:
-                future.cancel()
-                yield job, DIED, ""
-
-    def stop(self) -> None:
-        with suppress(*_GONE):  # then they stop by themselves
-            self._asked.set()
+        future = self._client.submit(
+            theanoish_cell, commands, str(log), self._sweep, pure=False, workers=[worker], allow_other_workers=False
+        )
+        while not future.done() and worker in self._there:
+            if stop():
+                with suppress(*_GONE):  # then it stops by itself
+                    self._asked.set()
+            time.sleep(_POLL_SECONDS)
+        if future.status == "error":
+            return 1, f"{worker}: {future.exception()!r}"
+        if future.status != "finished":
+            future.cancel()
+            raise ConnectionError(f"the worker {worker} is gone")
+        status, line = future.result()
+        return int(status), str(line)
 
 
 def run_as_task(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple[int, str]:
-    """Run the scripts of a cell in a Dask worker, until they end, `flag` is set or nobody waits for them any more.
-
-    Returns
-    -------
-    int, str
-        Exit status of the last script, and the last line they printed.
-    """
+    """`run_here` in a Dask worker, stopped once `flag` is set or nobody waits for it any more."""
     from distributed import Event as Flag
     from distributed import get_worker
 
     worker, asked = get_worker(), Flag(flag)
     task = worker.state.tasks[worker.get_current_task()]
-    attempt = Attempt(commands, Path(log), Place())
-    while (status := attempt.poll()) is None:
-        time.sleep(_POLL_SECONDS)
+
+    def unwanted() -> bool:
         try:
-            unwanted = asked.is_set() or task.state == "cancelled"  # as it is once its client has died
+            return asked.is_set() or task.state == "cancelled"  # as it is once its client has died
         except _GONE:
-            unwanted = True
-        if unwanted:
-            attempt.stop()
-    return status, attempt.last_line()
+            return True
+
+    return run_here(commands, Path(log), unwanted)
 
 
-def _python(versions: dict[str, Any]) -> str:
-    """Version of Python, such as "3.12", by what `Client.get_versions` says of one process."""
-    return ".".join(versions["host"]["python"].split(".")[:2])
+def _python(versions: Any) -> str:
+    """Version of Python, such as "3.12", by what `Client.get_versions` says of one process; of an odd one, none."""
+    try:
+        return ".".join(versions["host"]["python"].split(".")[:2])
+    except (TypeError, KeyError, AttributeError):
+        return "of no known version"
 
 
-def _sources() -> str:
-    """A fingerprint of the package and of the scripts of a cell."""
-    from theanoish.experiments.cells import SCRIPTS
-
-    files = [*sorted(SCRIPTS.glob("theanoish/**/*.py")), SCRIPTS / "train.py", SCRIPTS / "evaluate.py"]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+def sources() -> str:
+    """A fingerprint of the package, in a clone or installed."""
+    package = Path(__file__).resolve().parents[1]
+    files = {file.relative_to(package).as_posix(): file for file in package.rglob("*.py")}
+    parts = [name.encode() + file.read_bytes() for name, file in sorted(files.items()) if name[:8] != "scripts/"]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -26,6 +26,7 @@ from theanoish.training.checkpoint import load_last, load_network
 from theanoish.training.metrics import TagScores, score_tags
 from theanoish.training.prediction import Predictor
 
+MAGNATAGATUNE_IDS, FEWEST_MAGNATAGATUNE = (2, 58_915), 20_000  # first and last clip, and of 21,111 with a tag
 FEWEST_CLIPS, FEWEST_POSITIVES = 100, 5  # below, a split or a tag says little by itself
 
 
@@ -69,7 +70,7 @@ def evaluate(
     Returns
     -------
     values : dict
-        All scores as plain values, None if one is undefined. "paper_auc" is for MagnaTagATune's tags, "resampled" what
+        All scores as plain values, None if one is undefined. "paper_auc" is for MagnaTagATune alone, "resampled" what
         the intervals drew, "missing_tags" those that the data set lacks, "undefined_tags" those that no clip or every
         clip has: they are not in the means.
     predictions : Predictions
@@ -107,7 +108,9 @@ def evaluate(
         "clips_kept": dataset.tags_kept,
         "clips": scores.clips,
         **_means_with_intervals(scores, predictions),
-        "paper_auc": paper_auc(network.settings) if set(tags) == MAGNATAGATUNE_TAGS == set(dataset.tags) else None,
+        "paper_auc": paper_auc(network.settings)
+        if len(tags) == len(dataset.tags) and is_magnatagatune(dataset)
+        else None,
         **_of_clips("artist_filtered", predictions, by_unheard(predictions.artists, saved["artists"])),
         **_of_clips("artist_strings_filtered", predictions, by_other_strings(predictions.artists, saved["artists"])),
         "silent": predicted.silent,
@@ -118,6 +121,16 @@ def evaluate(
             for tag, auc, precision, positives in table
         ],
     }, predictions
+
+
+def is_magnatagatune(dataset: Dataset) -> bool:
+    """Whether clips are MagnaTagATune's, of which a few may be missing; other music may have tags of the same names."""
+    ids = dataset.ids
+    return (
+        set(dataset.tags) == MAGNATAGATUNE_TAGS
+        and len(ids) > FEWEST_MAGNATAGATUNE
+        and (ids.min(), ids.max()) == MAGNATAGATUNE_IDS
+    )
 
 
 def load_trained(path: Path) -> tuple[dict[str, Any], Network]:

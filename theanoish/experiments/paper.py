@@ -4,14 +4,15 @@ import statistics
 from dataclasses import dataclass, replace
 from functools import partial
 
+from theanoish.representation import LENGTHS_AND_STRIDES
 from theanoish.settings import Settings
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One result of the paper."""
+class Row:
+    """One result of the paper: a network in one of its tables."""
 
-    row: tuple[str, ...]  # what the table's row and column are named by
+    names: tuple[str, ...]  # of the table's row and column
     settings: Settings  # of the experiment, with the paper's defaults for the rest
     auc: float | None = None  # mean test AUC on MagnaTagATune, in Tables 1 to 3; of any network, see `paper_auc`
 
@@ -27,13 +28,7 @@ class Finding:
     in_paper: bool = True  # whether the paper says anything of it
 
 
-_TABLE_1 = (
-    (1024, 1024, 0.8690, 0.8366),
-    (1024, 512, 0.8726, 0.8365),
-    (512, 512, 0.8793, 0.8386),
-    (512, 256, 0.8793, 0.8408),
-    (256, 256, 0.8815, 0.8487),
-)
+_TABLE_1 = ((0.8690, 0.8366), (0.8726, 0.8365), (0.8793, 0.8386), (0.8793, 0.8408), (0.8815, 0.8487))
 _TABLE_2 = (
     ("rectified linear", "max(0, x)", "relu", 0.8366),
     ("logarithmic", "log(1 + C·x²)", "log-square", 0.7508),
@@ -50,19 +45,19 @@ _raw_1024 = partial(Settings, frontend="raw", length=1024, stride=1024)
 
 # Table 1: the five input resolutions, and which front end in the second part of the row's name.
 TABLE_1 = tuple(
-    Cell((str(length), str(stride), frontend), Settings(frontend=frontend, length=length, stride=stride), auc)
-    for length, stride, mel, raw in _TABLE_1
+    Row((str(length), str(stride), frontend), Settings(frontend=frontend, length=length, stride=stride), auc)
+    for (length, stride), (mel, raw) in zip(LENGTHS_AND_STRIDES, _TABLE_1, strict=True)
     for frontend, auc in (("mel", mel), ("raw", raw))
 )
 TABLE_2 = tuple(
-    Cell((name, formula), _raw_1024(nonlinearity=nonlinearity), auc) for name, formula, nonlinearity, auc in _TABLE_2
+    Row((name, formula), _raw_1024(nonlinearity=nonlinearity), auc) for name, formula, nonlinearity, auc in _TABLE_2
 )
 TABLE_3 = tuple(
-    Cell((name, str(size)), _raw_1024(pooling=pooling, pool_size=size), auc) for name, pooling, size, auc in _TABLE_3
+    Row((name, str(size)), _raw_1024(pooling=pooling, pool_size=size), auc) for name, pooling, size, auc in _TABLE_3
 )
 # Section 4.1: dropout in the dense layers "did not affect performance significantly"; there are no numbers with it.
 DROPOUT = tuple(
-    Cell((frontend, str(dropout)), Settings(frontend=frontend, length=256, stride=256, dropout=dropout))
+    Row((frontend, str(dropout)), Settings(frontend=frontend, length=256, stride=256, dropout=dropout))
     for frontend in ("mel", "raw")
     for dropout in (0.0, 0.5)
 )
@@ -76,7 +71,7 @@ _SLOW = "L2 of 2, log, mel-initialised, trained slowly"
 _LARGE_SLOW = f"256 filters, {_SLOW}"
 _LARGEST_SLOW = f"{_LARGE_SLOW}, 64 filters per convolution"
 FUTURE = tuple(
-    Cell((name,), settings)
+    Row((name,), settings)
     for name, settings in (
         ("spectrograms, 128 bands", _mel_256()),
         ("spectrograms, 128 bands, not averaged", _mel_256(average=0.0)),
@@ -108,7 +103,7 @@ FIGURE_1 = (_raw_1024(frontend="mel"), _raw_1024(), _raw_1024(pooling="l2", pool
 FIGURES_2_AND_3 = Settings(frontend="raw", length=512, stride=512)
 FIGURE_4 = FIGURE_1[2]
 TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "dropout": DROPOUT, "future": FUTURE}
-_PAPER_AUCS = {cell.settings.name: cell.auc for cell in (*TABLE_1, *TABLE_2, *TABLE_3)}
+_PAPER_AUCS = {row.settings.name: row.auc for row in (*TABLE_1, *TABLE_2, *TABLE_3)}
 
 
 REGRESSION = "log-mel statistics"  # no network, but what networks must beat: a row of the baselines
@@ -136,7 +131,7 @@ def _paper_difference(pairs: tuple[tuple[str, str], ...]) -> float | None:
 
 
 # What the paper finds in its tables, from which a replication may differ; the contrasts of a sweep are made of it.
-_FRONT_ENDS = tuple((f"mel_{length}_{stride}", f"raw_{length}_{stride}") for length, stride, _, _ in _TABLE_1)
+_FRONT_ENDS = tuple((f"mel_{length}_{stride}", f"raw_{length}_{stride}") for length, stride in LENGTHS_AND_STRIDES)
 _STRIDES = tuple(
     (f"{frontend}_{length}_{length // 2}", f"{frontend}_{length}_{length}")
     for length in (1024, 512)
@@ -164,7 +159,7 @@ _IN_PAPER = tuple(
     )
 )
 # Section 5 only wishes; what each part of the table of future work changes, and what is then left to the spectrograms.
-_of = {cell.row[0]: cell.settings.name for cell in FUTURE}
+_of = {row.names[0]: row.settings.name for row in FUTURE}
 _MEL, _MEL_64, _RAW = "spectrograms, 128 bands", "spectrograms, 64 bands", "raw audio"
 _LOG, _FULL, _FIXED = "L2 of 2, log", "L2 of 2, log, mel-initialised", "L2 of 2, log, mel-initialised, fixed"
 _STEPS = (

@@ -1,22 +1,15 @@
-"""The paper's tables and the project's own: what a sweep has reached, beside the paper's numbers and with intervals."""
+"""How a sweep's results are printed: the paper's tables and the project's own, beside the paper's numbers."""
 
 import csv
 import io
 import math
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from theanoish.errors import InputError
-from theanoish.experiments.cells import Sweep
-from theanoish.experiments.contrasts import SMALLEST_DIFFERENCE, find_contrasts, score_networks
-from theanoish.experiments.cost import cost
-from theanoish.experiments.evaluation import Predictions
-from theanoish.experiments.paper import REGRESSION, TABLES, Cell, paper_auc
-from theanoish.experiments.statistics import interval
+from theanoish.experiments.contrasts import SMALLEST_DIFFERENCE
 from theanoish.files import read_json, write_json, write_text
-from theanoish.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,8 +17,8 @@ class Layout:
     """How a table is printed."""
 
     title: str
-    names: tuple[str, ...]  # headings of the columns that name a row: the first entries of `Cell.row`
-    # heading of each column of results by the last entry of `Cell.row`; a single column "AUC" if empty
+    names: tuple[str, ...]  # headings of the columns that name a row: the first entries of `Row.names`
+    # heading of each column of results by the last entry of `Row.names`; a single column "AUC" if empty
     results: dict[str, str]
     costs: bool = False  # whether the cost of each network is shown, and no paper has numbers
 
@@ -45,115 +38,49 @@ LAYOUTS = {
     ),
     "future": Layout("Future work (section 5; length and stride 256)", ("network",), {}, costs=True),
 }
-# Of one cell: its test scores and predictions, and the test AUC of its last parameters.
-Finished = tuple[dict[str, Any], Predictions, float | None]
-# what the paper leaves open and changes the results
-_OPEN = ("learning_rate", "minibatch", "momentum", "validation_interval", "windows")
+Grid = list[list[str]]  # of a table: a line of headings, and lines of entries
+_TEX = str.maketrans(
+    {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "±": r"$\pm$", "·": r"$\cdot$"}
+    | {"²": "$^2$", **{sign: rf"\{sign}" for sign in "&%$#_{}"}, **{sign: f"${sign}$" for sign in "|<>"}}
+)
 
 
-def collect(
-    sweep: Sweep, tables: list[str], baselines: tuple[dict[str, Any], Predictions] | None = None
-) -> dict[str, Any]:
-    """All results of a sweep's finished cells as plain values, for JSON and `markdown`.
-
-    Parameters
-    ----------
-    sweep : Sweep
-    tables : list of str
-        Names of tables in `theanoish.experiments.paper.TABLES`.
-    baselines : (dict, Predictions), optional
-        Of the data set, by `theanoish.experiments.baselines.measure_baselines`.
-    """
-    values, regression = baselines or (None, None)
-    networks = {cell.settings.name: cell.settings for table in tables for cell in TABLES[table]}
-    finished = {name: _finished(sweep, settings) for name, settings in networks.items()}
-    predictions = {name: {seed: p for seed, (_, p, _) in cells.items()} for name, cells in finished.items() if cells}
-    intervals, contrasts = _compared(predictions, regression)
-    settings = sweep.settings(Settings()).as_dict()
-    return {
-        "data": sweep.data.name,
-        "updates": settings["updates"],
-        "seeds": sweep.seeds,
-        "settings": {name: settings[name] for name in _OPEN},
-        "tables": {
-            table: [_collect_cell(cell, finished[cell.settings.name], intervals) for cell in TABLES[table]]
-            for table in tables
-        },
-        "contrasts": contrasts,
-        "baselines": values,
-    }
-
-
-def _finished(sweep: Sweep, network: Settings) -> dict[int, Finished]:
-    """A network's finished cells, by seed."""
-    found = ((job.settings.seed, job.scores, job.predictions, job.last_auc) for job in sweep.jobs(network))
-    return {seed: (scores, predictions, last) for seed, scores, predictions, last in found if scores and predictions}
-
-
-def _compared(
-    predictions: dict[str, dict[int, Predictions]], regression: Predictions | None
-) -> tuple[dict[str, list[float] | None], list[dict[str, Any]]]:
-    """The 95 % interval of each network's mean AUC over seeds and test clips, and the contrasts of all of them."""
-    if not predictions:
-        return {}, []
-    if regression:
-        predictions = predictions | {REGRESSION: {0: regression}}
-    networks, resamples = score_networks(predictions)
-    intervals = {name: interval([(1.0, *scores)], resamples.units)[1] for name, scores in networks.items()}
-    return intervals, find_contrasts(networks, resamples)
-
-
-def _collect_cell(
-    cell: Cell, finished: dict[int, Finished], intervals: dict[str, list[float] | None]
-) -> dict[str, Any]:
-    runs = [
-        {
-            "seed": seed,
-            "auc": scores["mean_auc"],
-            "last_auc": last,
-            "artist_filtered_auc": scores["artist_filtered_mean_auc"],
-            "average_precision": scores["mean_average_precision"],
-            "best_update": scores["update"],
-            "silent": scores["silent"],
-            "clips": scores["clips"],
-            "clips_kept": scores["clips_kept"],
-        }
-        for seed, (scores, _, last) in finished.items()
-    ]
-    aucs, last_aucs = ([run[name] for run in runs if run[name] is not None] for name in ("auc", "last_auc"))
-    return {
-        "row": cell.row,
-        "network": cell.settings.name,
-        "paper_auc": paper_auc(cell.settings),
-        "operations": cost(cell.settings).operations,
-        "parameters": cost(cell.settings).parameters,
-        "mean_auc": statistics.fmean(aucs) if aucs else None,
-        "last_mean_auc": statistics.fmean(last_aucs) if last_aucs else None,
-        "interval": intervals[cell.settings.name] if aucs else None,
-        "runs": runs,
-    }
+def _grids(results: dict[str, Any]) -> list[tuple[str, Grid, list[str]]]:
+    """Every table with its title, and what is to be said below it."""
+    seeds = results["seeds"]
+    grids = [(LAYOUTS[n].title, _grid(LAYOUTS[n], rows, seeds), list[str]()) for n, rows in results["tables"].items()]
+    if baselines := results["baselines"]:
+        rows = [[row["name"], _score(row["mean_auc"], row["mean_auc_interval"])] for row in baselines["baselines"]]
+        title = f"Without a network (logistic regression; log-mel statistics are of {baselines['spectrogram']})"
+        grids.append((title, [["features", "AUC"], *rows], baselines["warnings"]))
+    if results["contrasts"]:
+        title = "The paper's findings as contrasts (differences of mean test AUC)"
+        grids.append((title, _contrasts(results["contrasts"]), [_about_intervals(results["contrasts"])]))
+    return grids
 
 
 def markdown(results: dict[str, Any]) -> str:
     """The tables as Markdown, in the paper's layout."""
     parts = [_conditions(results)]
-    for name, cells in results["tables"].items():
-        parts += [f"**{LAYOUTS[name].title}**", _table(LAYOUTS[name], cells, results["seeds"])]
-    if results["baselines"]:
-        rows = [
-            [row["name"], _score(row["mean_auc"], row["mean_auc_interval"])]
-            for row in results["baselines"]["baselines"]
-        ]
-        of = f"logistic regression; log-mel statistics are of {results['baselines']['spectrogram']}"
-        parts += [f"**Without a network** ({of})", _aligned([["features", "AUC"], *rows])]
-        parts += results["baselines"]["warnings"]
-    if results["contrasts"]:
-        parts.append(contrasts_markdown(results["contrasts"]))
+    for title, grid, notes in _grids(results):
+        parts += [f"**{title}**", _aligned(grid), *notes]
     return "\n\n".join(parts) + "\n"
 
 
+def latex(results: dict[str, Any]) -> str:
+    """The same for a LaTeX document, which needs no package for it."""
+    tables = []
+    for title, grid, notes in _grids(results):
+        headings, *lines = [" & ".join(entry.translate(_TEX) for entry in line) + r" \\" for line in grid]
+        caption = ". ".join([title, *notes]).translate(_TEX)
+        begin = rf"\begin{{table}}\caption{{{caption}}}\begin{{tabular}}{{{'l' * len(grid[0])}}}"
+        end = r"\hline\end{tabular}\end{table}"
+        tables.append("\n".join([begin, rf"\hline {headings} \hline", *lines, end]))
+    return "\n\n".join([_conditions(results).translate(_TEX), *tables]) + "\n"
+
+
 def _conditions(results: dict[str, Any]) -> str:
-    runs = [run for cells in results["tables"].values() for cell in cells for run in cell["runs"]]
+    runs = [run for rows in results["tables"].values() for row in rows for run in row["runs"]]
     clips = sorted({f"{run['clips']} test clips ({run['clips_kept']} clips kept)" for run in runs})
     seeds = "one seed" if results["seeds"] == 1 else f"mean over {results['seeds']} seeds"
     over = "test clips" if results["seeds"] == 1 else "seeds and test clips"
@@ -166,19 +93,19 @@ def _conditions(results: dict[str, Any]) -> str:
     )
 
 
-def _table(layout: Layout, cells: list[dict[str, Any]], seeds: int) -> str:
-    rows: dict[tuple[str, ...], list[str]] = {}
-    for cell in cells:
-        part = f" ({len(cell['runs'])} of {seeds})" if 0 < len(cell["runs"]) < seeds else ""
-        values = [_score(cell["mean_auc"], cell["interval"]) + part]
+def _grid(layout: Layout, rows: list[dict[str, Any]], seeds: int) -> Grid:
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        part = f" ({len(row['runs'])} of {seeds})" if 0 < len(row["runs"]) < seeds else ""
+        values = [_score(row["mean_auc"], row["interval"]) + part]
         if layout.costs:
-            values += [f"{cell['operations'] / 1e6:.0f}", f"{cell['parameters']:,}"]
+            values += [f"{row['operations'] / 1e6:.0f}", f"{row['parameters']:,}"]
         else:
-            values.append(_score(cell["paper_auc"], None))
-        rows.setdefault(tuple(cell["row"][: len(layout.names)]), []).extend(values)
+            values.append(_score(row["paper_auc"], None))
+        lines.setdefault(tuple(row["row"][: len(layout.names)]), []).extend(values)
     beside = ["MFLOP per update", "parameters"] if layout.costs else ["paper"]
     results = [heading for column in (layout.results.values() or ["AUC"]) for heading in (column, *beside)]
-    return _aligned([[*layout.names, *results], *([*names, *values] for names, values in rows.items())])
+    return [[*layout.names, *results], *([*names, *values] for names, values in lines.items())]
 
 
 def _score(auc: float | None, bounds: list[float] | None) -> str:
@@ -191,18 +118,20 @@ def _half(bounds: list[float]) -> float:
     return (bounds[1] - bounds[0]) / 2
 
 
-def contrasts_markdown(contrasts: list[dict[str, Any]]) -> str:
-    """The contrasts as a Markdown table with what one must know to read it."""
+def _contrasts(contrasts: list[dict[str, Any]]) -> Grid:
     lines = [["finding", "ours", "95 % interval", "paper", "paper finds", "verdict"]]
     for row in contrasts:
         ours, paper = _signed(row["difference"]), _signed(row["paper_difference"])
         bounds = " to ".join(map(_signed, row["interval"])) if row["interval"] else "-"
         lines.append([row["finding"], ours, bounds, paper, row["paper_finds"], row["verdict"]])
+    return lines
+
+
+def _about_intervals(contrasts: list[dict[str, Any]]) -> str:
     fewest, most = min(row["seeds"] for row in contrasts), max(row["seeds"] for row in contrasts)
     seeds = "1 seed" if most == 1 else f"{fewest} seeds" if fewest == most else f"{fewest} to {most} seeds"
     clips, resampled = contrasts[0]["clips"], contrasts[0]["resampled"]
     return (
-        f"**The paper's findings as contrasts** (differences of mean test AUC)\n\n{_aligned(lines)}\n\n"
         f"Intervals over {seeds} and {clips} test clips ({resampled['units']} {resampled['by']}s drawn with "
         'replacement, alike for both networks). "No difference" holds if the whole interval is within '
         f"± {SMALLEST_DIFFERENCE}, the smallest difference that the paper calls one; with one seed nothing is "
@@ -223,26 +152,26 @@ def _aligned(lines: list[list[str]]) -> str:
 
 
 def as_csv(results: dict[str, Any]) -> str:
-    """The cells of the tables as CSV, one a line; what is not known is empty."""
+    """The rows of the tables as CSV; what is not known is empty."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["table", "row", "network", "seeds", "mean_auc", "low", "high", "paper_auc"])
-    for table, cells in results["tables"].items():
-        for cell in cells:
-            scores = [cell["mean_auc"], *(cell["interval"] or ["", ""]), cell["paper_auc"]]
-            rows.writerow([table, ", ".join(cell["row"]), cell["network"], len(cell["runs"]), *scores])
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["table", "row", "network", "seeds", "mean_auc", "low", "high", "paper_auc"])
+    for table, rows in results["tables"].items():
+        for row in rows:
+            scores = [row["mean_auc"], *(row["interval"] or ["", ""]), row["paper_auc"]]
+            lines.writerow([table, ", ".join(row["row"]), row["network"], len(row["runs"]), *scores])
     return text.getvalue()
 
 
 def write_tables(folder: Path, results: dict[str, Any]) -> None:
-    """Write ``tables.md``, ``tables.csv`` and ``tables.json``."""
-    write_text(folder / "tables.md", markdown(results))
-    write_text(folder / "tables.csv", as_csv(results))
+    """Write ``tables.md``, ``tables.csv``, ``tables.tex`` and ``tables.json``."""
+    for ending, form in (("md", markdown), ("csv", as_csv), ("tex", latex)):
+        write_text(folder / f"tables.{ending}", form(results))
     write_json(folder / "tables.json", results)
 
 
-def read_cells(path: Path) -> dict[str, dict[str, Any]]:
-    """The cells of a ``tables.json`` by the names of their networks.
+def read_rows(path: Path) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The rows of a ``tables.json`` by their table and what they are called in it.
 
     Raises
     ------
@@ -250,37 +179,38 @@ def read_cells(path: Path) -> dict[str, dict[str, Any]]:
         If it is something else.
     """
     try:
-        cells = {cell["network"]: cell for table in read_json(path)["tables"].values() for cell in table}
-        for cell in cells.values():
-            _score(cell["mean_auc"], cell["interval"])
-        return cells
+        rows = {(table, *row["row"]): row for table, rows in read_json(path)["tables"].items() for row in rows}
+        for row in rows.values():
+            _score(row["mean_auc"], row["interval"])
+        return rows
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise InputError(f"{path}: no tables.json of reproduce.py ({error!r})") from error
 
 
-def comparison(results: dict[str, Any], others: dict[str, dict[str, Any]], name: str) -> str:
-    """Each cell's difference from the same cell of another sweep, as Markdown.
+def comparison(results: dict[str, Any], others: dict[tuple[str, ...], dict[str, Any]], name: str) -> str:
+    """The difference of each row from the one that is called the same in another sweep, as Markdown.
 
-    The sweeps are taken as independent, so that the squares of their intervals' halves add up. On the same test clips
-    the difference is known better than that.
+    That says what is trained, and at which rate its strided filters are; a network's name tells only what is unusual,
+    which was something else in older sweeps. The sweeps are taken as independent, so that the squares of their
+    intervals' halves add up. On the same test clips the difference is known better than that.
 
     Parameters
     ----------
     results : dict
-        Of `collect`.
+        Of `theanoish.experiments.results.collect`.
     others : dict
-        Of `read_cells`.
+        Of `read_rows`.
     name : str
         What the other sweep is called.
     """
-    lines = [["network", "AUC", name, "difference"]]
-    for cell in {cell["network"]: cell for table in results["tables"].values() for cell in table}.values():
-        other = others.get(cell["network"])
-        if other is None or other["mean_auc"] is None or cell["mean_auc"] is None:
+    lines = [["table", "row", "AUC", name, "difference"]]
+    for key, row in {(table, *row["row"]): row for table, rows in results["tables"].items() for row in rows}.items():
+        other = others.get(key)
+        if other is None or other["mean_auc"] is None or row["mean_auc"] is None:
             continue
-        difference = f"{cell['mean_auc'] - other['mean_auc']:+.4f}"
-        if cell["interval"] and other["interval"]:
-            difference += f" ± {math.hypot(_half(cell['interval']), _half(other['interval'])):.4f}"
-        scores = [_score(each["mean_auc"], each["interval"]) for each in (cell, other)]
-        lines.append([cell["network"], *scores, difference])
+        difference = f"{row['mean_auc'] - other['mean_auc']:+.4f}"
+        if row["interval"] and other["interval"]:
+            difference += f" ± {math.hypot(_half(row['interval']), _half(other['interval'])):.4f}"
+        scores = [_score(each["mean_auc"], each["interval"]) for each in (row, other)]
+        lines.append([key[0], ", ".join(key[1:]), *scores, difference])
     return _aligned(lines)

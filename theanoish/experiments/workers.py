@@ -1,23 +1,24 @@
-"""Where the cells of a sweep run: the scripts of a cell as processes, and this machine's cores and GPUs.
-
-`Machine` here and `theanoish.experiments.cluster.Cluster` have the same methods, by which
-`theanoish.experiments.sweep.run_cells` deals with both.
-"""
+"""Where the cells of a sweep run: the scripts of a cell as processes, and this machine's cores and GPUs."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from theanoish.experiments.cells import SCRIPTS, Job
+from theanoish.experiments.cells import SCRIPTS
 from theanoish.machine import usable_cores
 
-DIED = -1  # exit status of a process whose end nobody saw
-STOPPED = 130  # of a script at Ctrl-C or SIGTERM
+STOPPED = 130  # exit status of a script at Ctrl-C or SIGTERM
+_POLL_SECONDS = 0.2
 _ATTACHED = Path(__file__).with_name("attached.py")
+
+# Runs a cell's scripts somewhere: their names and arguments, their log, and whether to stop; see `run_here`. It raises
+# ConnectionError once that place is lost.
+Runner = Callable[[Sequence[Sequence[str]], Path, Callable[[], bool]], tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -31,94 +32,45 @@ class Place:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-class Attempt:
-    """The scripts of a cell, one after the other as long as they succeed, each in a process that ends with this one.
+def run_here(
+    commands: Sequence[Sequence[str]], log: Path, stop: Callable[[], bool], place: Place = Place()
+) -> tuple[int, str]:
+    """Run scripts one after the other as long as they succeed, each in a process that ends with this one.
 
     Parameters
     ----------
     commands : sequence of list of str
         Names and arguments of this project's scripts.
     log : Path
-        What they print is appended to it; its folder, the run's, is made if it is missing.
+        What they print is appended to it.
+    stop : callable
+        Asked now and then; once it is true, the script that runs saves its state and ends, as at SIGTERM.
     place : Place
+
+    Returns
+    -------
+    int, str
+        Exit status of the last script, and the last line that was printed; empty if there is none.
     """
-
-    def __init__(self, commands: Sequence[Sequence[str]], log: Path, place: Place) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._commands, self._log, self._place = list(commands), log, place
-        self._log_start = log.stat().st_size if log.exists() else 0
-        self._asked = False
-        self._process = self._next()
-
-    def _next(self) -> subprocess.Popen[bytes]:
-        script, *arguments = self._commands.pop(0)
-        core = "any" if self._place.core is None else str(self._place.core)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    start, status = log.stat().st_size if log.exists() else 0, 0
+    core = "any" if place.core is None else str(place.core)
+    how: dict[str, Any] = {"stdin": subprocess.PIPE, "env": os.environ | place.environment}
+    how["start_new_session"] = True  # since Ctrl-C shall reach it once, through `stop`
+    for script, *arguments in commands:
+        if stop():
+            status = STOPPED
+        if status:
+            break
         command = [sys.executable, "-P", str(_ATTACHED), core, str(SCRIPTS / script), *arguments]
-        environment = os.environ | self._place.environment
-        with self._log.open("ab") as log:
-            # in a session of its own, since Ctrl-C shall reach it once, through `stop`
-            return subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
-
-    def poll(self) -> int | None:
-        """The exit status, once a script has failed or all are done; None before."""
-        status = self._process.poll()
-        if status is not None:
-            self._process.stdin.close()  # type: ignore[union-attr]
-        if status == 0 and self._commands:
-            if self._asked:
-                return STOPPED
-            self._process = self._next()
-            return None
-        return status
-
-    def stop(self) -> None:
-        """Have the script that runs save its state and end, as at SIGTERM."""
-        self._asked = True
-        self._process.stdin.close()  # type: ignore[union-attr]
-
-    def last_line(self) -> str:
-        """The last line that was printed; empty if there is none."""
-        with suppress(OSError), self._log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return ""
-
-
-class Machine:
-    """This machine, with one cell at each of some places."""
-
-    def __init__(self, places: Sequence[Place]) -> None:
-        self._free = list(places)
-        self._running: dict[Job, tuple[Attempt, Place]] = {}
-
-    def look(self) -> list[str]:
-        """What there is to say about the workers; raises OSError if they are lost for good."""
-        return []
-
-    def room(self) -> bool:
-        """Whether another cell can start."""
-        return bool(self._free)
-
-    def start(self, job: Job) -> None:
-        """Start a cell."""
-        self._running[job] = Attempt(job.commands(), job.log, self._free[-1]), self._free.pop()
-
-    def ended(self) -> Iterator[tuple[Job, int, str]]:
-        """Cells whose processes have ended since it was last asked: the last one's exit status, and the last line."""
-        for job, (attempt, place) in list(self._running.items()):
-            status = attempt.poll()
-            if status is not None:
-                del self._running[job]
-                self._free.append(place)
-                yield job, status, attempt.last_line()
-
-    def stop(self) -> None:
-        """Ask all cells to save their state and end."""
-        for attempt, _ in self._running.values():
-            attempt.stop()
+        with log.open("ab") as output, subprocess.Popen(command, stdout=output, stderr=output, **how) as process:
+            while process.poll() is None:
+                if stop():
+                    process.stdin.close()  # type: ignore[union-attr]
+                time.sleep(_POLL_SECONDS)
+        status = process.returncode
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
+    return status, next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def places_here(backend: str, workers: int | None) -> list[Place]:

@@ -38,7 +38,10 @@ def write_app(path: Path, checkpoint: Path | None = None, all_tags: bool = False
         title="Tags of your songs",
         about="A small neural network listens, here in your browser: nothing is installed and nothing is sent.",
         foot=[f"Mean probabilities over windows of 3 s by {tagger.name}.", *tagger.worth.sentences],
-        data={"model": model_of(tagger.network) | {"tags": tagger.tags, "columns": tagger.columns}},
+        data={
+            "model": model_of(tagger.network) | {"tags": tagger.tags, "columns": tagger.columns},
+            "aucs": tagger.worth.aucs,
+        },
         network=code,
     )
 

@@ -8,15 +8,12 @@ import base64
 import hashlib
 import io
 import json
-import os
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import soundfile
 
@@ -24,7 +21,8 @@ from theanoish.data.audio import decode
 from theanoish.files import write_text
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.colours import ON_DARK, ON_LIGHT, STEPS
-from theanoish.tagging.taggram import Taggram, clock
+from theanoish.tagging.taggram import Taggram
+from theanoish.tagging.worth import UNKNOWN, Worth
 
 # What browsers are known to play, by FFmpeg's names of container and codec.
 PLAYED = {
@@ -38,11 +36,10 @@ PLAYED = {
 RATES_PLAYED = (8_000, 96_000)
 TOLERANCE = 0.25  # seconds between what a file's header says and what is drawn
 LARGEST = 150_000_000  # bytes of a file that is embedded as it is; a browser reads them in some six seconds
-NAMED = 3  # tags in a song's summary
 _FOLDER = resources.files("theanoish.tagging") / "templates"
 
 
-def write_page(path: Path, taggram: Taggram, network: str, worth: Iterable[str] = ()) -> None:
+def write_page(path: Path, taggram: Taggram, network: str, worth: Worth = UNKNOWN) -> None:
     """Write the page of a song.
 
     Parameters
@@ -52,8 +49,8 @@ def write_page(path: Path, taggram: Taggram, network: str, worth: Iterable[str] 
         Its file is embedded, as it is if browsers play such files.
     network : str
         Who says so, for the foot of the page.
-    worth : iterable of str
-        Sentences about its tags, for the foot too.
+    worth : Worth
+        Of its tags: each one's AUC stands beside it, the rest in the foot.
     """
     kind, sound = _sound_of(taggram)
     data = {
@@ -64,8 +61,9 @@ def write_page(path: Path, taggram: Taggram, network: str, worth: Iterable[str] 
         "means": [round(float(taggram.means[column]), 4) for column in taggram.order],
         "values": taggram.probabilities.T[taggram.order].astype(float).round(3).tolist(),
         "type": kind,
+        "aucs": worth.aucs,
     }
-    foot = [f"Mean probabilities over windows of 3 s by {network}.", *worth]
+    foot = [f"Mean probabilities over windows of 3 s by {network}.", *worth.sentences]
     write_player(path, taggram.name, "", foot, data, sound=base64.b64encode(sound).decode())
 
 
@@ -88,7 +86,6 @@ def write_player(
     network : str
         JavaScript.
     """
-    script = _text("page.js")
     values = {
         "title": escape(title),
         "about": escape(about),
@@ -98,34 +95,24 @@ def write_player(
         "data": json.dumps(data).replace("<", "\\u003c"),
         "sound": sound,
         "network": network,
-        "script": script,
-        "script_hash": _digest(script),
     }
-    _write(path, "page.html", values)
+    write_filled(path, "page", values)
 
 
-def index_row(page: Path, song: Taggram) -> str:
-    """A song's row in the list that `write_index` writes into the folder of its page."""
-    link = f'<a href="{quote(os.fsencode(page.name))}">{escape(song.name)}</a>'
-    return f"<tr><td>{link}</td><td>{clock(song.seconds)}</td><td>{_summary(song)}</td></tr>"
+def write_filled(path: Path, name: str, values: dict[str, str]) -> None:
+    """Write a template's text with `values`, with its script and style, and with their digests."""
+    script, own_style = _text(f"{name}.js"), "" if name == "page" else _text(f"{name}.css")
 
-
-def write_index(path: Path, rows: list[str], network: str, worth: Iterable[str] = ()) -> None:
-    """Write the list of songs; sentences about the tags' `worth` stand at its head."""
-    about = escape(" ".join([f"{len(rows)} songs, tagged by {network}.", *worth]))
-    _write(path, "index.html", {"title": "Songs", "about": about, "rows": "\n".join(rows)})
-
-
-def _write(path: Path, template: str, values: dict[str, str]) -> None:
     def palette(colours: list[str]) -> str:
         return ":root{" + "".join(f"--c{i}:{colour};" for i, colour in enumerate(colours)) + "}"
 
     steps = "".join(f".c{i}{{fill:var(--c{i})}}" for i in range(STEPS))
     dark = f"@media (prefers-color-scheme: dark){{{palette(ON_DARK)}}}"
-    style = f"{palette(ON_LIGHT)}{dark}{steps}\n{_text('page.css')}"
+    style = f"{palette(ON_LIGHT)}{dark}{steps}\n{_text('page.css')}{own_style}"
     values = values | {"style": style, "style_hash": _digest(style)}
+    values |= {"script": script, "script_hash": _digest(script)}
     # in one pass, so that no value is searched for the names of others
-    text = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _text(template))
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _text(f"{name}.html"))
     write_text(path, text)
 
 
@@ -135,12 +122,6 @@ def _text(name: str) -> str:
 
 def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _summary(taggram: Taggram) -> str:
-    best = taggram.order[:NAMED]
-    tags = (f"<b>{escape(taggram.tags[column])}</b> {taggram.means[column]:.2f}" for column in best)
-    return ", ".join(f"<span>{tag}</span>" for tag in tags)
 
 
 def _sound_of(taggram: Taggram) -> tuple[str, bytes]:

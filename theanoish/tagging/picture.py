@@ -15,6 +15,7 @@ from theanoish.errors import InputError
 from theanoish.files import written_whole
 from theanoish.tagging.colours import ON_LIGHT, STEPS, scale_of
 from theanoish.tagging.taggram import Taggram, clock, tick_seconds
+from theanoish.tagging.worth import DOUBTED, UNKNOWN, Worth
 
 FORMATS = sorted(FigureCanvasAgg.filetypes.keys() - {"pgf"})  # which needs LaTeX
 INK, GREY = "#1b2230", "#667085"
@@ -32,7 +33,7 @@ def check_format(path: Path) -> None:
         raise InputError(f"{path}: no kind of picture; its name may end in .{', .'.join(FORMATS)}")
 
 
-def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
+def draw_picture(path: Path, taggram: Taggram, about: str, worth: Worth = UNKNOWN) -> None:
     """Draw a row per tag, the likeliest at the top, with its mean probability, over the time of the song.
 
     Tags that are nowhere likely enough to show a colour are named in a note below.
@@ -44,14 +45,16 @@ def draw_picture(path: Path, taggram: Taggram, about: str) -> None:
     taggram : Taggram
     about : str
         A line below the title.
+    worth : Worth
+        Of the tags: each one's AUC stands beside it, the rest below the picture.
     """
     with (
-        rc_context({"font.family": _families("".join([taggram.name, about, *taggram.tags]))}),
+        rc_context({"font.family": _families("".join([taggram.name, about, *worth.sentences, *taggram.tags]))}),
         written_whole(path) as beside,
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Glyph .* missing")  # letters that no font here has show as boxes
-        _drawn(taggram, about).savefig(beside, format=path.suffix[1:].lower())
+        _drawn(taggram, about, worth).savefig(beside, format=path.suffix[1:].lower())
 
 
 def _families(text: str) -> list[str]:
@@ -74,12 +77,13 @@ def _families(text: str) -> list[str]:
     return families
 
 
-def _drawn(taggram: Taggram, about: str) -> Figure:
+def _drawn(taggram: Taggram, about: str, worth: Worth) -> Figure:
     top = scale_of(float(taggram.probabilities.max()))
     seen = taggram.probabilities.max(axis=0) >= top / STEPS
     columns = [column for column in taggram.order if seen[column]] or taggram.order[:1]
     unseen = ", ".join(taggram.tags[column] for column in taggram.order if column not in columns)
-    note = textwrap.wrap(f"Never above {top / STEPS:.2f}: {unseen}.", 150) if unseen else []
+    sentences = [f"Never above {top / STEPS:.2f}: {unseen}."] if unseen else []
+    note = [line for sentence in [*sentences, *worth.sentences] for line in textwrap.wrap(sentence, 150)]
     rows = len(columns)
     below = 0.45 + 0.13 * len(note)  # inches
     height = 0.75 + 0.19 * rows + below
@@ -91,11 +95,15 @@ def _drawn(taggram: Taggram, about: str) -> Figure:
     axes.hlines(edges, 0, taggram.seconds, "white", linewidth=1.5)
     axes.set(xlim=(0, taggram.seconds), ylim=(rows, 0))
     names = [taggram.tags[column] for column in columns]
-    axes.set_yticks([row + 0.5 for row in range(rows)], names, fontsize=8, parse_math=False)
+    aucs = [worth.aucs.get(name) for name in names]
+    texts = [name if auc is None else f"{name} ({auc:.2f})" for name, auc in zip(names, aucs, strict=True)]
+    axes.set_yticks([row + 0.5 for row in range(rows)], texts, fontsize=8, parse_math=False)
     ticks = tick_seconds(taggram.seconds, 10)
     axes.set_xticks(ticks, [clock(tick) for tick in ticks], fontsize=8)
     axes.tick_params(length=0, colors=INK)
     axes.tick_params(axis="x", length=3, color=GREY)
+    for label, auc in zip(axes.get_yticklabels(), aucs, strict=True):
+        label.set_alpha(1 if auc is None or auc >= DOUBTED else 0.5)
     for spine in axes.spines.values():
         spine.set_visible(False)
     for row, column in enumerate(columns):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.audio import NO_FILE, AudioError, read_audio
+from theanoish.data.audio import NO_FILE, AudioError, opened_by_ffmpeg, read_audio
 from theanoish.data.folder import SUFFIXES, audio_files
 from theanoish.data.mel import represented
 from theanoish.errors import InputError
@@ -23,6 +23,7 @@ from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
 
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # and what turns text around
+_NAMES, _LONGEST_NAME = ("title", "artist"), 200  # letters
 SHORTEST_HOP = 0.1  # seconds
 SONGS_AHEAD = 3  # read but not yet tagged, per worker: what bounds the memory
 
@@ -35,6 +36,8 @@ class Song:
     samples: int  # at 16 kHz, as decoded
     rows: NDArray[Any]  # int16 (samples,) or float32 (frames, 128), at least a window, with silence at its end
     remark: str  # what is odd about its file, or ""
+    title: str = ""  # as its file's own tags say
+    artist: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,21 @@ def read_song(path: Path, representation: Representation) -> Song:
     missing = max(0, WINDOW_SAMPLES - len(samples))
     padded = np.pad(samples, (0, missing)) if missing else samples
     [(_, rows)] = represented(padded, [representation])
-    return Song(path, len(samples), rows, remark)
+    return Song(path, len(samples), rows, remark, *read_names(path))
+
+
+def read_names(path: Path) -> tuple[str, str]:
+    """Title and artist from the tags that a file carries; "" of what it does not say."""
+    import av  # slow to import
+
+    try:
+        with path.open("rb") as file, opened_by_ffmpeg(file) as container:
+            carried = [container.metadata, *(stream.metadata for stream in container.streams.audio)]
+    except (av.FFmpegError, OSError, ValueError):
+        return "", ""
+    tags = {key.lower(): value for each in reversed(carried) for key, value in each.items()}
+    title, artist = (" ".join(_CONTROLS.sub(" ", tags.get(key, "")).split())[:_LONGEST_NAME] for key in _NAMES)
+    return title, artist
 
 
 def read_songs(paths: Iterable[Path], representation: Representation, workers: int) -> Iterator[Song | Failure]:

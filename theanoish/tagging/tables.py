@@ -2,11 +2,12 @@
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from theanoish.files import written_whole
+from theanoish.tagging.likeness import ABOUT
 from theanoish.tagging.songs import Failure, name_of
 from theanoish.tagging.taggram import Taggram, clock
 from theanoish.tagging.worth import Worth
@@ -46,9 +47,9 @@ def as_dict(taggram: Taggram) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``file``, ``seconds``, ``padded``, ``remark``; ``tags``, the likeliest first: ``tag``, mean ``probability``, and
-        where it is ``strong``, as pairs of seconds; ``windows``: the second at which each ``begins``, and
-        ``probabilities`` by tag.
+        ``file``, ``title``, ``artist``, ``seconds``, ``padded``, ``remark``; ``tags``, the likeliest first: ``tag``,
+        mean ``probability``, and where it is ``strong``, as pairs of seconds; ``windows``: the second at which each
+        ``begins``, and ``probabilities`` by tag.
     """
     tags = [
         {
@@ -60,21 +61,33 @@ def as_dict(taggram: Taggram) -> dict[str, Any]:
     ]
     columns = zip(taggram.tags, taggram.probabilities.T.astype(float).round(5).tolist(), strict=True)
     windows = {"begins": taggram.begins.round(3).tolist(), "probabilities": dict(columns)}
-    song = {"file": str(taggram.path), "seconds": round(taggram.seconds, 3), "padded": taggram.padded}
-    song["remark"] = taggram.remark
-    return {**song, "tags": tags, "windows": windows}
+    song = {"file": str(taggram.path), "title": taggram.title, "artist": taggram.artist}
+    sound = {"seconds": round(taggram.seconds, 3), "padded": taggram.padded, "remark": taggram.remark}
+    return {**song, **sound, "tags": tags, "windows": windows}
 
 
 def write_songs_json(
-    path: Path, network: str, worth: Worth, songs: Iterable[Taggram], failures: Iterable[Failure]
+    path: Path,
+    network: str,
+    worth: Worth,
+    songs: Iterable[Taggram],
+    failures: Iterable[Failure],
+    alike: Sequence[list[tuple[int, float]]],
+    files: Sequence[Path],
 ) -> None:
-    """Write a JSON file ``{"network": ..., "worth": ..., "songs": [...], "failed": [...]}``, a song to a line."""
+    """Write a JSON file ``{"network": ..., "worth": ..., "alike": ..., "songs": [...], "failed": [...]}``.
+
+    A song to a line. What `likeness.nearest` gives for the songs at `files` stands in each as ``alike``: other files,
+    and the cosine with each.
+    """
     about = {"about": " ".join(worth.sentences), "test_auc": worth.aucs}
     failed = [{"file": str(failure.path), "reason": failure.reason} for failure in failures]
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(f'{{"network": {json.dumps(network)}, "worth": {json.dumps(about)}, "songs": [')
-        for number, song in enumerate(songs):
-            file.write((",\n" if number else "\n") + json.dumps(as_dict(song), ensure_ascii=False))
+        file.write(f'{{"network": {json.dumps(network)}, "worth": {json.dumps(about)}, ')
+        file.write(f'"alike": {json.dumps(ABOUT)}, "songs": [')
+        for number, (song, others) in enumerate(zip(songs, alike, strict=True)):
+            near = [{"file": str(files[other]), "cosine": round(cosine, 4)} for other, cosine in others]
+            file.write((",\n" if number else "\n") + json.dumps(as_dict(song) | {"alike": near}, ensure_ascii=False))
         file.write(f'\n], "failed": {json.dumps(failed, ensure_ascii=False)}}}\n')
 
 

@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError, MissingFileError
 from theanoish.machine import DEFAULT_BACKEND, usable_cores
-from theanoish.model.compile import compile_function
+from theanoish.model.compile import compile_function, free_device_memory
 from theanoish.model.network import Network
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.memory import song_of
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, Song, read_song, read_songs, window_begins
 from theanoish.tagging.taggram import Taggram
-from theanoish.tagging.worth import Worth, read_worth
+from theanoish.tagging.worth import UNKNOWN, Worth, read_worth
 from theanoish.training.checkpoint import load_network
-from theanoish.training.prediction import Predictor
+from theanoish.training.prediction import WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
 OWN = {"mel": "mel_256_256.pkl", "raw": "raw_256_256.pkl"}
 LAYERS = ("hidden", "pool2", "pool1", "front end")
-_UNKNOWN = Worth()
+HEARD = "heard"  # probabilities, and behind them the hidden units
 Sound = str | Path | NDArray[Any]
 
 
@@ -60,7 +61,7 @@ class Tagger:
     """
 
     def __init__(
-        self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset(), worth: Worth = _UNKNOWN
+        self, network: Network, tags: list[str], left_out: frozenset[str] = frozenset(), worth: Worth = UNKNOWN
     ) -> None:
         self.network = network
         self.columns = [column for column, tag in enumerate(tags) if tag not in left_out]
@@ -153,9 +154,19 @@ class Tagger:
     def listen(self, song: Song, hop: float = WINDOW_SECONDS) -> Taggram:
         """As `windows`, of a song that has been read."""
         begins = window_begins(song.samples, hop)
-        probabilities = self._of_windows(self._predictor.predict_windows, song, begins)[:, self.columns]
-        seconds = song.samples / SAMPLE_RATE
-        return Taggram(song.path, seconds, self.tags, begins / SAMPLE_RATE, probabilities, song.remark)
+        values = self._of_windows(self._layer(HEARD), song, begins)
+        [outputs] = self.network.shapes["output"]
+        return Taggram(
+            path=song.path,
+            seconds=song.samples / SAMPLE_RATE,
+            tags=self.tags,
+            begins=begins / SAMPLE_RATE,
+            probabilities=values[:, self.columns],
+            remark=song.remark,
+            title=song.title,
+            artist=song.artist,
+            units=values[:, outputs:].mean(axis=0),
+        )
 
     @property
     def digest(self) -> str:
@@ -166,13 +177,15 @@ class Tagger:
         return digest.hexdigest()
 
     @cached_property
-    def _predictor(self) -> Predictor:
-        return Predictor(self.network, DEFAULT_BACKEND)
+    def _windows_a_call(self) -> int:
+        return WINDOWS_A_CALL_ON_ACCELERATOR if free_device_memory(DEFAULT_BACKEND) > 0 else WINDOWS_A_CALL
 
     def _layer(self, name: str) -> Any:
         if name not in self._compiled:
-            variable = self.network.window_variable(self._predictor.windows_a_call)
-            self._compiled[name] = compile_function([variable], self.network.layers(variable)[name], DEFAULT_BACKEND)
+            variable = self.network.window_variable(self._windows_a_call)
+            layers = self.network.layers(variable)
+            heard = pt.concatenate([self.network.probabilities(variable), layers["hidden"]], axis=1)
+            self._compiled[name] = compile_function([variable], (layers | {HEARD: heard})[name], DEFAULT_BACKEND)
         return self._compiled[name]
 
     def _of_windows(self, compute: Callable[[Any], Any], song: Song, begins: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -184,7 +197,7 @@ class Tagger:
 
     def _batches(self, song: Song, begins: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """The windows at `begins`, as many as a compiled call takes; the last are filled up with zeros."""
-        shape, size = self.representation.window_shape, self._predictor.windows_a_call
+        shape, size = self.representation.window_shape, self._windows_a_call
         first_rows = begins // self.representation.stride
         for first in range(0, len(begins), size):
             batch = np.zeros((size, *shape), self.representation.dtype)

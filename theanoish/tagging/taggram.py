@@ -1,6 +1,6 @@
 """The tags of a song over time, and what follows from them: its tags, and where each is strong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +28,10 @@ class Taggram:
     probabilities : float32 array (windows, tags)
     remark : str
         What is odd about its file, or "".
+    title, artist : str
+        As the file's own tags say, or "".
+    units : float32 array (units,)
+        Mean of the network's hidden units over the windows; of no units, if nobody asked for it.
     """
 
     path: Path
@@ -36,6 +40,9 @@ class Taggram:
     begins: NDArray[np.float64]
     probabilities: NDArray[np.float32]
     remark: str = ""
+    title: str = ""
+    artist: str = ""
+    units: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
     @property
     def name(self) -> str:

@@ -11,6 +11,9 @@ import numpy as np
 
 from theanoish.tagging.taggram import Taggram
 
+FORMAT = 2  # of a line
+_TEXTS, _ARRAYS = ("remark", "title", "artist"), ("probabilities", "units")  # of a Taggram
+
 
 class Unfinished:
     """A file with a line of JSON per song; what a killed process left of its last line is cut off.
@@ -25,6 +28,7 @@ class Unfinished:
 
     def __init__(self, file: BinaryIO, about: dict[str, Any]) -> None:
         self._file, self._tags = file, about["tags"]
+        about = about | {"format": FORMAT}
         self._lines: dict[Path, tuple[int, list[Any]]] = {}  # where each begins, and of what state of the song it is
         end = 0
         file.seek(0)
@@ -48,9 +52,9 @@ class Unfinished:
     def add(self, song: Taggram, pages: list[Path]) -> None:
         """Keep a song whose pages are written."""
         state = _state(song.path, pages)
-        values = {"file": str(song.path), "state": state, "seconds": song.seconds, "remark": song.remark}
-        values["begins"] = song.begins.tolist()
-        values["probabilities"] = base64.b64encode(song.probabilities.tobytes()).decode()
+        values = {"file": str(song.path), "state": state, "seconds": song.seconds, "begins": song.begins.tolist()}
+        values |= {name: getattr(song, name) for name in _TEXTS}
+        values |= {name: base64.b64encode(getattr(song, name).tobytes()).decode() for name in _ARRAYS}
         self._lines[song.path] = self._append(values), state
 
     def songs(self, paths: Iterable[Path]) -> Iterator[Taggram]:
@@ -58,9 +62,10 @@ class Unfinished:
         for path in paths:
             self._file.seek(self._lines[path][0])
             line = json.loads(self._file.readline())
-            begins = np.array(line["begins"])
-            values = np.frombuffer(base64.b64decode(line["probabilities"]), np.float32).reshape(len(begins), -1)
-            yield Taggram(path, line["seconds"], self._tags, begins, values, line["remark"])
+            begins, texts = np.array(line["begins"]), {name: line[name] for name in _TEXTS}
+            values, units = (np.frombuffer(base64.b64decode(line[name]), np.float32) for name in _ARRAYS)
+            by_window = values.reshape(len(begins), -1)
+            yield Taggram(path, line["seconds"], self._tags, begins, by_window, units=units, **texts)
 
     def _append(self, values: dict[str, Any]) -> int:
         place = self._file.seek(0, 2)

@@ -8,6 +8,8 @@ from typing import Any
 from theanoish.errors import InputError
 from theanoish.files import read_json
 
+DOUBTED = 0.7  # test AUC below which a tag is shown fainter
+
 
 @dataclass(frozen=True)
 class Worth:
@@ -27,6 +29,9 @@ class Worth:
     aucs: dict[str, float] = field(default_factory=dict)
     rare: frozenset[str] = frozenset()
     chance: frozenset[str] = frozenset()
+
+
+UNKNOWN = Worth()
 
 
 def read_worth(checkpoint: Path, update: Any) -> Worth:
@@ -80,7 +85,10 @@ def _worth(
     chance = {
         tag for tag, (auc, positives) in defined.items() if auc - 1.96 * standard_error(auc, positives, clips) <= 0.5
     }
-    return Worth(sentences, {tag: auc for tag, (auc, _) in defined.items()}, rare, frozenset(chance) - rare)
+    beside = (
+        f"The number with a tag's name is its AUC there; names below {DOUBTED:.2f} are faint on pages and pictures."
+    )
+    return Worth([*sentences, beside], {tag: auc for tag, (auc, _) in defined.items()}, rare, frozenset(chance) - rare)
 
 
 def _mean(auc: float, clips: int) -> str:

@@ -5,7 +5,7 @@
 const SAMPLE_RATE = 16000, WINDOW_SAMPLES = 48000, FULL_SCALE = 32768, COMPRESSION = 10000, L2_STABILISER = 1e-6;
 const WIDTH = 8, POOL = 4, HIDDEN_UNITS = 100, MEL_CHANNELS = 128, SHORTEST_FFT = 1024;
 
-const compress = (x) => Math.log1p(COMPRESSION * x);
+const compress = (x) => Math.log(1 + COMPRESSION * x);
 function meanSquare(maps, at, size) {
   let sum = 0;
   for (let i = at; i < at + size; i++) sum += maps[i] * maps[i];
@@ -98,7 +98,7 @@ function rectifiedMaxPool(maps, bias, time) {
 
 // The log-mel spectrogram (theanoish/data/mel.py); `mel_bands` fewer than its own are means of adjacent ones.
 function melFrontEnd({ length, stride, mel_bands: bands }, frames) {
-  const points = Math.max(SHORTEST_FFT, length), spectrum = powerSpectra(points), filters = melFilters(points);
+  const points = Math.max(SHORTEST_FFT, length), powerSpectra = makePowerSpectra(points, length), filters = melFilters(points);
   const hann = Float32Array.from({ length }, (_, i) => (0.5 - 0.5 * Math.cos((2 * Math.PI * i) / length)) / FULL_SCALE);
   const output = new Float32Array(frames * bands), size = MEL_CHANNELS / bands;
   const two = [new Float64Array(points), new Float64Array(points)];
@@ -109,7 +109,7 @@ function melFrontEnd({ length, stride, mel_bands: bands }, frames) {
       pair.forEach((number, side) => {
         for (let i = 0, at = first + number * stride; i < length; i++) two[side][i] = hann[i] * samples[at + i];
       });
-      spectrum(...two).forEach((power, side) => {
+      powerSpectra(...two).forEach((power, side) => {
         for (let band = 0; band < bands; band++) {
           let energy = 0;
           for (let filter = band * size; filter < (band + 1) * size; filter++) {
@@ -124,23 +124,26 @@ function melFrontEnd({ length, stride, mel_bands: bands }, frames) {
   };
 }
 
-// Power spectra of two real frames by one complex transform, decimated in time; an odd number of points as it is defined.
-function powerSpectra(points) {
+// Power spectra of two real frames, zero from `length` on, by one complex transform, decimated in time; an odd number of points as it
+// is defined.
+function makePowerSpectra(points, length) {
   const cosines = Float64Array.from({ length: points }, (_, i) => Math.cos((2 * Math.PI * i) / points));
   const sines = Float64Array.from({ length: points }, (_, i) => -Math.sin((2 * Math.PI * i) / points));
   const re = new Float64Array(points), im = new Float64Array(points), half = points >> 1;
   const powers = [new Float64Array(half + 1), new Float64Array(half + 1)];
   function transform(a, b, first, step, count, at) {
-    if (count === 1) {
-      re[at] = a[first];
-      im[at] = b[first];
+    if (count === 1 || step >= length) {
+      for (let k = at; k < at + count; k++) {
+        re[k] = a[first];
+        im[k] = b[first];
+      }
     } else if (count % 2) {
       for (let k = 0; k < count; k++) {
         re[at + k] = im[at + k] = 0;
         for (let i = 0; i < count; i++) {
-          const c = cosines[(i * k * step) % points], s = sines[(i * k * step) % points], x = a[first + i * step], y = b[first + i * step];
-          re[at + k] += x * c - y * s;
-          im[at + k] += x * s + y * c;
+          const turn = (i * k * step) % points, x = a[first + i * step], y = b[first + i * step];
+          re[at + k] += x * cosines[turn] - y * sines[turn];
+          im[at + k] += x * sines[turn] + y * cosines[turn];
         }
       }
     } else {

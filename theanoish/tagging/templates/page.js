@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const STEPS = 10, LOWEST_SCALE = 0.1, STRONG = 0.5, FAINT = 0.01, LISTED = 3, WIDTH = 10000; // as in theanoish/tagging
+  const STEPS = 10, LOWEST_SCALE = 0.1, STRONG = 0.5, FAINT = 0.01, LISTED = 3, DOUBTED = 0.7, WIDTH = 10000; // as in theanoish/tagging
   const find = (id) => document.getElementById(id);
   const clone = (id) => find(id).content.firstElementChild.cloneNode(true);
   const data = JSON.parse(find("data").textContent);
@@ -91,6 +91,12 @@
     const values = song.values[number], mean = song.means[number].toFixed(2), best = strongest(values);
     row.dataset.tag = button.textContent = tag;
     row.dataset.about = `${tag}: mean ${mean}, highest ${values[best].toFixed(2)} at ${clock(Math.round(song.edges[best]))}; strong ${strongParts(values)}`;
+    const auc = data.aucs[tag];
+    if (auc !== undefined) {
+      row.dataset.about += `; AUC ${auc.toFixed(2)} in the test`;
+      button.append(Object.assign(document.createElement("small"), { textContent: auc.toFixed(2) }));
+      row.classList.toggle("faint", auc < DOUBTED);
+    }
     button.setAttribute("aria-label", row.dataset.about);
     colour([...strip.children], values, top);
     const momentAt = (event) => {
