@@ -31,6 +31,7 @@ FAMILIES = {
 }
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names.split()}
 INSTRUMENTS = {name.replace("-", " ") for name in FAMILY_OF} | {"piano"}
+RESULTS = Path(__file__).resolve().parent
 FEWEST_SOURCES = 3
 Rows = list[dict[str, str]]
 Heard = tuple[list[str], NDArray[np.float64], Worth]  # a network's tags, means (recordings, tags), and what is known
