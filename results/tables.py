@@ -1,13 +1,13 @@
 """Rewrite the tables of the pages from the numbers in this folder: python results/tables.py
 
-A page holds a table between the lines `<!-- table NAME -->` and `<!-- end -->`; NAME is a function of `of_paper` or
-`of_recipe`, with its arguments.
+A page holds a table between the lines `<!-- table NAME -->` and `<!-- end -->`; NAME is a function of `of_paper`,
+`of_recipe` or `costs`, with its arguments.
 """
 
 import re
 from pathlib import Path
 
-from results import of_paper, of_recipe
+from results import costs, of_paper, of_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,7 +19,7 @@ def rewritten(text: str) -> str:
 
     def make(found: re.Match[str]) -> str:
         name, *arguments = found[2].split()
-        make_table = getattr(of_paper, name, None) or getattr(of_recipe, name)
+        make_table = next(getattr(each, name) for each in (of_paper, of_recipe, costs) if hasattr(each, name))
         return f"{found[1]}{make_table(*arguments)}{found[3]}"
 
     return _BLOCK.sub(make, text)

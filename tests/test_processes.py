@@ -59,6 +59,30 @@ def test_workers_that_are_killed_while_they_wait_do_not_hold_up_the_end(tmp_path
         list(in_order(kill_others, [tmp_path / name for name in ("a", "b", "last")], 3, 3))
 
 
+class Slow(list):
+    """Items that come so slowly that a worker dies while they are submitted."""
+
+    def __iter__(self):
+        for item in super().__iter__():
+            time.sleep(0.1)
+            yield item
+
+
+def die_or_sleep(item: int) -> None:
+    if item == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(30)
+    os._exit(0)
+
+
+def test_a_worker_that_dies_is_told_at_once_whatever_others_do():
+    """The pool ends the others by SIGTERM, which they ignore, and would hold its lock until they have finished."""
+    begun = time.monotonic()
+    with pytest.raises(BrokenProcessPool):
+        list(in_order(die_or_sleep, Slow(range(300)), 2, 300))
+    assert time.monotonic() - begun < 25
+
+
 def test_signals_do_not_reach_a_worker_that_begins(tmp_path):
     """All processes of a terminal get Ctrl-C; a worker that is still importing must not print about it."""
     program = (

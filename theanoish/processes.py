@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -53,7 +54,8 @@ def in_order(
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that begin afresh, since a fork of a process with threads may hang, and end with the block."""
     others = multiprocessing.active_children()
-    context = multiprocessing.get_context("spawn")
+    context: Any = SpawnContext()
+    context.Process = _Worker
     try:
         pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_prepare_worker)
     except OSError as error:
@@ -68,6 +70,13 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         queue: Any = vars(pool)["_result_queue"]
         queue._writer.close()  # or what a killed worker has sent by half is waited for, for ever
         pool.shutdown(cancel_futures=True)
+
+
+class _Worker(SpawnProcess):
+    """A process that a pool can end once another one has died, though it ignores SIGTERM; else it is waited for."""
+
+    def terminate(self) -> None:
+        self.kill()
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], Result], item: Item) -> Future[Result]:

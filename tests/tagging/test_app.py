@@ -1,5 +1,7 @@
-"""The network in JavaScript against the one in Python, in Node's engine, which is Chromium's."""
+"""The network in JavaScript against the one in Python, in Node and in Chromium, as far as they are installed."""
 
+import base64
+import functools
 import json
 import re
 import shutil
@@ -11,9 +13,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from small_song import write_song
 from theanoish.commands import app, tag
-from theanoish.data.audio import decode
 from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
@@ -22,17 +22,41 @@ from theanoish.tagging.tagger import DEFAULT_MODEL, Tagger
 
 NODE = shutil.which("node")
 WEB = resources.files("theanoish") / "web"
+CODE = "".join((WEB / name).read_text() for name in ("network.js", "resample.js"))
 TAGS = [f"tag {i}" for i in range(7)]
-SCRIPT = """
-const [network, model, samples] = process.argv.slice(1).map((name) => require("fs").readFileSync(name));
-require("vm").runInThisContext(network.toString());
-const song = new Int16Array(samples.buffer.slice(samples.byteOffset, samples.byteOffset + samples.length));
+BYTES = "const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));"
+PREDICT = """
+const song = new Int16Array(bytes(data.samples).buffer);
 const padded = new Int16Array(Math.max(song.length, 48000));
 padded.set(song);
-const tag = require("vm").runInThisContext("readNetwork")(JSON.parse(model));
-const begins = require("vm").runInThisContext("windowBegins")(song.length);
-console.log(JSON.stringify(begins.map((begin) => Array.from(tag(padded, begin)))));
+const tag = readNetwork({ ...data.model, values: bytes(data.weights) });
+return windowBegins(song.length).map((begin) => Array.from(tag(padded, begin)));
 """
+RESAMPLE = "return Array.from(resampled(new Float32Array(bytes(data.samples).buffer), data.rate));"
+
+
+def text_of(array):
+    return base64.b64encode(array.tobytes()).decode()
+
+
+@pytest.fixture(params=["Node", "Chromium"])
+def run(request):
+    """Runs JavaScript behind the page's own, with `data`, and gives what it returns."""
+    if request.param == "Chromium":
+        browser, read = request.getfixturevalue("browser"), "const data = JSON.parse(arguments[0]);"  # in its order
+        return lambda script, data: browser.execute_script(f"{read} {BYTES} {CODE} {script}", json.dumps(data))
+    if not NODE:
+        pytest.skip("node is not installed")
+
+    def in_node(script, data):
+        read = 'const data = JSON.parse(require("fs").readFileSync(0));'
+        text = f"{read} {BYTES} {CODE} console.log(JSON.stringify((() => {{ {script} }})()));"
+        done = subprocess.run([NODE, "-e", text], input=json.dumps(data), check=True, capture_output=True, text=True)
+        return json.loads(done.stdout)
+
+    return in_node
+
+
 NETWORKS = [
     {"length": 256, "stride": 256},
     {"length": 1024, "stride": 512, "strided_filters": 30, "filters": 17},  # sizes that tiles of 4 do not divide
@@ -42,14 +66,12 @@ NETWORKS = [
     {"length": 512, "stride": 256, "pooling": "l2", "pool_size": 2, "nonlinearity": "log-square"},
     {"length": 512, "stride": 512, "pooling": "max", "pool_size": 2},
     {"length": 1024, "stride": 1024, "pooling": "max", "pool_size": 4},
+    {"length": 1024, "stride": 256, "pooling": "l2", "pool_size": 4, "initial_filters": "mel"},
+    {"length": 512, "stride": 512, "pooling": "l2", "pool_size": 2, "initial_filters": "mel", "fixed_filters": True},
     {"frontend": "mel", "length": 256, "stride": 256},
     {"frontend": "mel", "length": 512, "stride": 256, "mel_bands": 32},
     {"frontend": "mel", "length": 1024, "stride": 1024, "dropout": 0.5},
-    {
-        "frontend": "mel",
-        "length": 1500,
-        "stride": 700,
-    },  # no power of two; begins between frames
+    {"frontend": "mel", "length": 1500, "stride": 700},  # no power of two; begins between frames
 ]
 
 
@@ -68,32 +90,36 @@ def network_of(choices):
     return network
 
 
-@pytest.mark.skipif(not NODE, reason="node is not installed")
-@pytest.mark.parametrize("choices", NETWORKS, ids=lambda choices: " ".join(map(str, choices.values())))
-def test_probabilities_are_those_of_python(tmp_path, choices):
-    network, song = network_of(choices), write_song(tmp_path / "song.wav", 7.3)
-    expected = Tagger(network, TAGS).windows(song).probabilities
-    (tmp_path / "model.json").write_text(json.dumps(model_of(network)))
-    (tmp_path / "samples").write_bytes(decode(song).tobytes())
-    command = [NODE, "-e", SCRIPT, WEB / "network.js", tmp_path / "model.json", tmp_path / "samples"]
-    given = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+@functools.cache
+def expected_of(number):
+    network, song = network_of(NETWORKS[number]), song_of(7.3)
+    samples = np.frombuffer(song, np.int16)
+    return network, Tagger(network, TAGS).windows(samples, sample_rate=16_000).probabilities
+
+
+@functools.cache
+def song_of(seconds):
+    """Chords, swelling and falling off, and noise: int16 samples at 16 kHz, as bytes."""
+    time = np.arange(round(seconds * 16_000)) / 16_000
+    tones = sum(np.sin(2 * np.pi * 110 * step**1.5 * time + step) for step in range(1, 9)) * np.sin(time) ** 2
+    noise = np.random.default_rng(2).standard_normal(len(time))
+    return np.rint(3000 * tones + 300 * noise).astype(np.int16).tobytes()
+
+
+@pytest.mark.parametrize("number", range(len(NETWORKS)), ids=lambda i: " ".join(map(str, NETWORKS[i].values())))
+def test_probabilities_are_those_of_python(run, number):
+    network, expected = expected_of(number)
+    model, weights = model_of(network)
+    samples = base64.b64encode(song_of(7.3)).decode()
+    given = run(PREDICT, {"model": model, "weights": weights, "samples": samples})
     assert expected.std(axis=0).max() > 0.005  # the windows differ
     np.testing.assert_allclose(given, expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.skipif(not NODE, reason="node is not installed")
-@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
-def test_resampling_is_that_of_scipy(tmp_path, rate):
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 88_200, 95_999])
+def test_resampling_is_that_of_scipy(run, rate):
     samples = np.random.default_rng(1).standard_normal(rate // 3).astype(np.float32)
-    (tmp_path / "samples").write_bytes(samples.tobytes())
-    script = """
-    const [network, resample, samples] = process.argv.slice(1, 4).map((name) => require("fs").readFileSync(name));
-    require("vm").runInThisContext(network + resample.toString());
-    const mono = new Float32Array(samples.buffer.slice(samples.byteOffset, samples.byteOffset + samples.length));
-    console.log(JSON.stringify(Array.from(require("vm").runInThisContext("resampled")(mono, Number(process.argv[4])))));
-    """
-    command = [NODE, "-e", script, WEB / "network.js", WEB / "resample.js", tmp_path / "samples", str(rate)]
-    given = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    given = run(RESAMPLE, {"samples": text_of(samples), "rate": rate})
     ratio = Fraction(16_000, rate)
     np.testing.assert_allclose(given, resample_poly(samples, ratio.numerator, ratio.denominator), rtol=0, atol=1e-5)
 

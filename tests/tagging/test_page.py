@@ -1,9 +1,12 @@
 """The page and the picture as files; what the page does in a browser is `test_browser.py`'s."""
 
 import base64
+import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import av
 import numpy as np
@@ -17,6 +20,7 @@ from small_song import write_song
 from theanoish.errors import InputError
 from theanoish.tagging.page import write_page
 from theanoish.tagging.picture import check_format, draw_picture
+from theanoish.tagging.tables import as_text
 from theanoish.tagging.taggram import Taggram
 from theanoish.tagging.worth import Worth
 
@@ -53,6 +57,22 @@ def taggram_of(path, seconds=7.0, tags=("low", "high")):
     return Taggram(path, seconds, list(tags), begins, probabilities)
 
 
+def data_and_sound(page):
+    """What a page draws, and the bytes that it plays."""
+    texts = Elements(page.read_text()).texts
+    return json.loads(texts["data"][0]), base64.b64decode(texts.get("sound", [""])[0], validate=True)
+
+
+def encoded(path, codec, rate=48_000, **how):
+    """A song as FFmpeg writes it, into what the path's ending names."""
+    wav = write_song(path.with_name("source.wav"), 7, rate=rate, **how)
+    with av.open(str(wav)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=rate)
+        for frame in [*source.decode(audio=0), None]:
+            output.mux(stream.encode(frame))
+    return path
+
+
 @pytest.mark.parametrize(
     ("name", "how", "kind"),
     [
@@ -61,65 +81,71 @@ def taggram_of(path, seconds=7.0, tags=("low", "high")):
         ("a.ogg", {}, "audio/ogg"),
         ("a.mp3", {}, "audio/mpeg"),
         ("mp3 by its content.wav", {"format": "MP3"}, "audio/mpeg"),
+        ("a.m4a", {"codec": "aac"}, "audio/mp4"),
+        ("a.opus", {"codec": "libopus"}, "audio/ogg"),
     ],
 )
 def test_files_that_browsers_play_are_embedded_as_they_are(tmp_path, name, how, kind):
-    song = write_song(tmp_path / name, 7, **how)
+    make = encoded if "codec" in how else lambda path, **how: write_song(path, 7, **how)
+    song = make(tmp_path / name, **how)
     write_page(tmp_path / "page.html", taggram_of(song), "some network")
-    page = Elements((tmp_path / "page.html").read_text())
-    assert json.loads(page.texts["data"][0])["type"] == kind
-    assert base64.b64decode(page.texts["sound"][0], validate=True) == song.read_bytes()
+    data, sound = data_and_sound(tmp_path / "page.html")
+    assert (data["type"], sound) == (kind, song.read_bytes())
 
 
 @pytest.mark.parametrize(
-    ("name", "how"),
+    ("name", "how", "rate"),
     [
-        ("a.aiff", {"rate": 96_000, "channels": 2}),
-        ("a.au", {}),
-        ("law.wav", {"subtype": "ULAW"}),
-        ("fast.flac", {"rate": 192_000}),
+        ("a.aiff", {"rate": 96_000, "channels": 2}, 48_000),
+        ("a.au", {"rate": 22_050}, 44_100),
+        ("law.wav", {"subtype": "ULAW"}, 48_000),
+        ("large.wav", {"format": "RF64"}, 48_000),
+        ("fast.flac", {"rate": 192_000}, 48_000),
+        ("libsndfile's alone.wve", {"rate": 8_000, "subtype": "ALAW", "format": "WVE"}, 48_000),
+        ("a.mp2", {"codec": "mp2"}, 48_000),
+        ("a.m4a", {"codec": "alac", "rate": 44_100, "channels": 2}, 44_100),
     ],
 )
-def test_other_files_are_encoded_as_mp3(tmp_path, name, how):
-    song = write_song(tmp_path / name, 7, **how)
-    write_page(tmp_path / "page.html", taggram_of(song), "some network")
-    page = Elements((tmp_path / "page.html").read_text())
-    assert json.loads(page.texts["data"][0])["type"] == "audio/mpeg"
-    (tmp_path / "sound").write_bytes(base64.b64decode(page.texts["sound"][0]))
-    samples, rate = soundfile.read(tmp_path / "sound")
-    assert soundfile.info(tmp_path / "sound").format == "MP3"
-    assert len(samples) / rate == pytest.approx(7, abs=0.2)
-    assert samples.std() > 0.05
+def test_other_sound_is_made_into_mp3_in_stereo(tmp_path, name, how, rate):
+    make = encoded if "codec" in how else lambda path, **how: write_song(path, 7, **how)
+    write_page(tmp_path / "page.html", taggram_of(make(tmp_path / name, **how)), "some network")
+    data, sound = data_and_sound(tmp_path / "page.html")
+    about = soundfile.info(io.BytesIO(sound))
+    assert (data["type"], about.format, about.channels, about.samplerate) == ("audio/mpeg", "MP3", 2, rate)
+    assert about.duration == pytest.approx(7, abs=0.2)
+    assert soundfile.read(io.BytesIO(sound))[0].std() > 0.05
 
 
-@pytest.mark.parametrize(
-    ("name", "codec", "kind"),
-    [
-        ("a.m4a", "aac", "audio/mp4"),
-        ("a.opus", "libopus", "audio/ogg"),
-        ("a.mp2", "mp2", None),
-        ("a.m4a", "alac", None),
-    ],
-)
-def test_what_libsndfile_does_not_know_is_embedded_if_browsers_play_it(tmp_path, name, codec, kind):
-    song = tmp_path / name
-    with av.open(str(write_song(tmp_path / "a.wav", 7, rate=48_000))) as source, av.open(str(song), "w") as output:
-        stream = output.add_stream(codec, rate=48_000)
-        for frame in [*source.decode(audio=0), None]:
-            output.mux(stream.encode(frame))
-    write_page(tmp_path / "page.html", taggram_of(song), "some network")
-    page = Elements((tmp_path / "page.html").read_text())
-    assert json.loads(page.texts["data"][0])["type"] == (kind or "audio/mpeg")
-    assert (base64.b64decode(page.texts["sound"][0]) == song.read_bytes()) == bool(kind)
-
-
-def test_a_file_whose_header_has_another_length_is_made_anew(tmp_path):
+def test_sound_is_made_anew_where_browsers_would_hear_something_else(tmp_path):
     song = write_song(tmp_path / "a.wav", 7)
+    write_page(tmp_path / "page.html", replace(taggram_of(song), remark="damaged in 1 places"), "some network")
+    assert data_and_sound(tmp_path / "page.html")[0]["type"] == "audio/mpeg"
     content = bytearray(song.read_bytes())
     content[40:44] = (16_000 * 2 * 5).to_bytes(4, "little")  # 5 s, as a browser would play it
     song.write_bytes(content)
     write_page(tmp_path / "page.html", taggram_of(song), "some network")
-    assert json.loads(Elements((tmp_path / "page.html").read_text()).texts["data"][0])["type"] == "audio/mpeg"
+    assert data_and_sound(tmp_path / "page.html")[0]["type"] == "audio/mpeg"
+
+
+@pytest.mark.parametrize(("name", "kept"), [("a #1.flac", True), ("a.aiff", False)])
+def test_large_sound_lies_beside_the_page(tmp_path, monkeypatch, name, kept):
+    monkeypatch.setattr("theanoish.tagging.sound.LARGEST", 10_000)
+    song = write_song(tmp_path / name, 7)
+    page = tmp_path / "50% a.html"
+    write_page(page, taggram_of(song), "some network")
+    data, sound = data_and_sound(page)
+    file = tmp_path / unquote(data["source"])
+    assert (sound, file.parent) == (b"", tmp_path / "50% a_files")
+    assert (file.read_bytes() == song.read_bytes()) == kept
+    assert file.suffix == (".flac" if kept else ".mp3")
+    assert "50% a_files: keep that beside this page" in page.read_text()
+
+
+def test_tags_are_read_without_scripts(tmp_path):
+    song = taggram_of(write_song(tmp_path / "a.wav", 7), tags=("<low>", "high"))
+    write_page(tmp_path / "page.html", song, "some network", Worth([], {"high": 0.81}))
+    [text] = Elements((tmp_path / "page.html").read_text()).texts["pre"]
+    assert text == as_text(song, 2, {"high": 0.81})
 
 
 def test_letters_come_from_any_font_that_is_there(tmp_path):
@@ -138,7 +164,7 @@ def test_names_cannot_become_elements(tmp_path):
     write_page(tmp_path / "page.html", taggram_of(song, tags=tags), f"network {HOSTILE}")
     text = (tmp_path / "page.html").read_text()
     page = Elements(text)
-    assert sum(tag == "script" for tag, _ in page.tags) == 4  # data, sound, no network and the page's own
+    assert sum(tag == "script" for tag, _ in page.tags) == 5  # data, sound, no weights and network, and the page's own
     assert "".join(page.texts["title"]) == 2 * song.stem
     assert set(json.loads(page.texts["data"][0])["tags"]) == set(tags)
     assert not re.search(r'\b(src|href)="(?!data:,)', text)  # the page asks for nothing

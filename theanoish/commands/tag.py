@@ -53,6 +53,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--picture", type=user_path, metavar="FILE", help="draw tags over time, as PNG, SVG or PDF")
     add("--html", type=user_path, metavar="FILE", help="write a page to hear the song and see its tags")
     add("--app", type=user_path, metavar="FILE", help="write a page that tags songs itself, in any browser")
+    add("--dask", metavar="ADDRESS", help="have the workers of a Dask cluster tag, by its scheduler's address")
     add("--again", action="store_true", help="begin anew, not behind what an interrupted command has tagged")
     parser.epilog = """With several songs, or a folder of them, --picture and --html name folders. If that is
     interrupted, the same command goes on: what is done is kept beside the first file to write, as FILE.unfinished."""
@@ -186,8 +187,14 @@ def tag_all(
     if done:
         print(f"{done} of {len(songs)} songs are tagged already; --again begins anew", file=sys.stderr)
     failures: list[Failure] = []
+    if args.dask:
+        from theanoish.tagging.cluster import tag_at
+
+        results = tag_at(args.dask, tagger, todo, args.hop)
+    else:
+        results = tag_songs(tagger, todo, args.hop, workers=len(usable_cores()))
     with tqdm(total=len(songs), initial=done, unit=" songs", disable=None if len(songs) > 1 else True) as bar:
-        for song in tag_songs(tagger, todo, args.hop, workers=len(usable_cores())):
+        for song in results:
             if isinstance(song, Failure):
                 failures.append(song)
                 bar.write(escaped(f"{name_of(song.path)}: cannot be read: {song.reason}"), file=sys.stderr)

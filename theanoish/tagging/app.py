@@ -33,34 +33,33 @@ def write_app(path: Path, checkpoint: Path | None = None, all_tags: bool = False
     """
     tagger = load_tagger(checkpoint, all_tags)
     code = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("network.js", "resample.js", "worker.js"))
+    model, weights = model_of(tagger.network)
     write_player(
         path,
         title="Tags of your songs",
         about="A small neural network listens, here in your browser: nothing is installed and nothing is sent.",
-        foot=[f"Mean probabilities over windows of 3 s by {tagger.name}.", *tagger.worth.sentences],
-        data={
-            "model": model_of(tagger.network) | {"tags": tagger.tags, "columns": tagger.columns},
-            "aucs": tagger.worth.aucs,
-        },
+        plain="This page works by its script, which this browser does not run.",
+        foot=[f"Mean probabilities over windows of 3 s by {tagger.name}."],
+        worth=tagger.worth,
+        data={"model": model | {"tags": tagger.tags, "columns": tagger.columns}},
+        weights=weights,
         network=code,
     )
 
 
-def model_of(network: Network) -> dict[str, Any]:
+def model_of(network: Network) -> tuple[dict[str, Any], str]:
     """A network as `web/network.js` takes it.
 
     Returns
     -------
     dict
-        ``settings``; ``sizes`` of the parameters and constants by name; and these ``values``, one behind the other as
-        float32 in base64, those of a filter or unit in one piece.
+        ``settings``, and ``sizes`` of the parameters and constants by name.
+    str
+        Their values, one behind the other as float32 in base64, those of a filter or unit in one piece.
     """
     values = {name: _by_unit(name, value) for name, value in network.values().items()}
-    return {
-        "settings": network.settings.as_dict(),
-        "sizes": {name: value.size for name, value in values.items()},
-        "values": base64.b64encode(b"".join(value.astype("<f4").tobytes() for value in values.values())).decode(),
-    }
+    about = {"settings": network.settings.as_dict(), "sizes": {name: value.size for name, value in values.items()}}
+    return about, base64.b64encode(b"".join(value.astype("<f4").tobytes() for value in values.values())).decode()
 
 
 def _by_unit(name: str, value: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -71,6 +71,10 @@ class Tagger:
         self._compiled: dict[str, Any] = {}  # by layer, once it is asked for
         self.representation = network.settings.representation
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is compiled, to be sent to another machine."""
+        return {name: value for name, value in vars(self).items() if name != "_predictor"} | {"_compiled": {}}
+
     def __repr__(self) -> str:
         return f"<theanoish network {self.name}, {len(self.tags)} tags: {', '.join(self.tags[:3])}, ...>"
 
@@ -106,11 +110,18 @@ class Tagger:
         """
         return self.listen(self._song(sound, sample_rate), hop)
 
-    def tag_many(self, paths: Iterable[str | Path], hop: float = WINDOW_SECONDS) -> Iterator[Taggram | Failure]:
+    def tag_many(
+        self, paths: Iterable[str | Path], hop: float = WINDOW_SECONDS, client: Any = None
+    ) -> Iterator[Taggram | Failure]:
         """The taggrams of many songs, in their order, while every core decodes those to come.
 
-        A file that cannot be read is a `Failure` with its path and reason, and no error.
+        A file that cannot be read is a `Failure` with its path and reason, and no error. With a `distributed.Client`
+        its workers decode and compute them; they see the same files under the same paths.
         """
+        if client is not None:
+            from theanoish.tagging.cluster import tag_on_cluster
+
+            return tag_on_cluster(client, self, map(Path, paths), hop)
         return tag_songs(self, map(Path, paths), hop, workers=len(usable_cores()))
 
     def embed(

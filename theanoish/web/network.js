@@ -193,11 +193,9 @@ function windowBegins(samples) {
   return [...begins, last];
 }
 
-// The network that theanoish/tagging/app.py wrote into a page.
+// The network that theanoish/tagging/app.py wrote into a page; `values` are its bytes.
 function readNetwork({ settings, sizes, values }) {
-  const text = atob(values), bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   let begin = 0;
-  const named = Object.entries(sizes).map(([name, size]) => [name, new Float32Array(bytes.buffer, (begin += size * 4) - size * 4, size)]);
+  const named = Object.entries(sizes).map(([name, size]) => [name, new Float32Array(values.buffer, (begin += size * 4) - size * 4, size)]);
   return makeNetwork(settings, Object.fromEntries(named));
 }

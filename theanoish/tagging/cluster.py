@@ -1,0 +1,119 @@
+"""Songs tagged by the workers of a Dask cluster, which see the same files under the same paths."""
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from theanoish.data.audio import AudioError
+from theanoish.errors import InputError, listed
+from theanoish.tagging.songs import SONGS_AHEAD, Failure, read_song
+from theanoish.tagging.tagger import Tagger
+from theanoish.tagging.taggram import Taggram
+
+_SECONDS = 30.0  # until the scheduler, and a worker, must have answered
+
+
+def tag_at(address: str, tagger: Tagger, paths: Iterable[Path], hop: float) -> Iterator[Taggram | Failure]:
+    """As `tag_on_cluster`, with the scheduler at `address`, such as ``tcp://host:8786``.
+
+    Raises
+    ------
+    InputError
+        If dask.distributed is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise InputError(f"--dask needs Dask; install it with: {sys.executable} -m pip install distributed") from error
+    try:
+        client = Client(address, timeout=_SECONDS)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--dask {address}: no Dask scheduler answers there ({error})") from error
+    with client:
+        yield from tag_on_cluster(client, tagger, paths, hop)
+
+
+def tag_on_cluster(client: Any, tagger: Tagger, paths: Iterable[Path], hop: float) -> Iterator[Taggram | Failure]:
+    """The taggrams of songs, in their order, decoded and computed by the workers of a `distributed.Client`.
+
+    Raises
+    ------
+    InputError
+        If there is no worker, or one has another Python or theanoish, or the scheduler goes.
+    """
+    from distributed import KilledWorker
+
+    _check_workers(client)
+
+    def theanoish_song(tagger: Tagger, path: str, hop: float) -> Taggram | Failure:  # sent by value: the scheduler
+        from theanoish.tagging.cluster import tag_here  # need not have the package
+
+        return tag_here(tagger, path, hop)
+
+    def start(path: Path) -> Any:
+        return client.submit(theanoish_song, sent, str(path.absolute()), hop, pure=False)
+
+    def result(path: Path, future: Any) -> Taggram | Failure:
+        with suppress(KilledWorker):  # as several of its workers were, by it or by what waited there with it
+            return replace(future.result(), path=path)
+        try:
+            return replace(start(path).result(), path=path)
+        except KilledWorker:
+            return Failure(path, "the worker that decodes it dies, perhaps for want of memory")
+
+    waiting = deque[tuple[Path, Any]]()
+    try:
+        sent = client.scatter(tagger, broadcast=True, hash=False)
+        for path in paths:
+            while len(waiting) >= SONGS_AHEAD * max(1, sum(client.nthreads().values())):
+                yield result(*waiting.popleft())
+            waiting.append((path, start(path)))
+        while waiting:
+            yield result(*waiting.popleft())
+    except (CancelledError, OSError) as error:
+        raise InputError("the cluster's scheduler is gone; start it and its workers, and try again") from error
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def tag_here(tagger: Tagger, path: str, hop: float) -> Taggram | Failure:
+    """What a worker does with a song."""
+    try:
+        return tagger.listen(read_song(Path(path), tagger.representation), hop)
+    except AudioError as error:
+        return Failure(Path(path), error.reason)
+
+
+def _check_workers(client: Any) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_SECONDS)
+    except TimeoutError as error:
+        raise InputError(f"the cluster has no worker after {_SECONDS:.0f} s; start one with: dask worker") from error
+    said = client.get_versions()
+    pythons = {worker: _python(there) for worker, there in said["workers"].items()}
+    if others := {worker: its for worker, its in pythons.items() if its != _python(said["client"])}:
+        raise _unfit(others, _python(said["client"]))  # nothing is sent to them: code of ours would end theirs
+
+    def version() -> str:
+        import theanoish
+
+        return f"theanoish {theanoish.__version__}"
+
+    answers = client.run(version, on_error="return")
+    if others := {worker: str(its) for worker, its in answers.items() if its != version()}:
+        raise _unfit(others, version())
+
+
+def _python(versions: dict[str, Any]) -> str:
+    return "Python " + ".".join(versions["host"]["python"].split(".")[:2])
+
+
+def _unfit(others: dict[str, str], here: str) -> InputError:
+    places = listed([f"{worker}: {its}" for worker, its in others.items()])
+    return InputError(f"here is {here}; start these workers from the same environment:{places}")
