@@ -54,8 +54,9 @@ class Dataset:
     def _read_tables(self, file: h5py.File) -> None:
         if file.attrs.get("format") != FORMAT:
             raise ValueError(f"attribute 'format' is not {FORMAT!r}")
+        self._build_again = f"{BUILD_AGAIN} {file.attrs.get('built_with', '')}".rstrip()
         if (version := file.attrs.get("format_version")) != FORMAT_VERSION:
-            raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {BUILD_AGAIN}")
+            raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {self._build_again}")
         if (rate := file.attrs["sample_rate"]) != SAMPLE_RATE:
             raise ValueError(f"sample rate {rate}, not {SAMPLE_RATE}")
         self.tags_kept = str(file.attrs["tags_kept"])
@@ -104,8 +105,8 @@ class Dataset:
             raise InputError(f"there is no data set with '{representation.name}'; there are {names}")
         if representation.name not in self.representations:
             raise InputError(
-                f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; {BUILD_AGAIN} "
-                f"--representations {' '.join([*self.representations, representation.name])}"
+                f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; "
+                f"{self._build_again} --representations {' '.join([*self.representations, representation.name])}"
             )
         windows = Windows(self.path, representation, settings.windows == "random", rows)
         if windows.identity != self._identity:
