@@ -181,6 +181,7 @@ def test_all_faults_come_in_one_message_ten_lines_each(folder):
         ("", "has no column 'file'"),
         ("name,tags\na.mp3,rock\n", "has no column 'file', only 'name', 'tags'"),
         ("file,tags\n", "no song has a tag"),
+        ("file,rock\na.mp3,0.7\n", "must hold 1, 0 or nothing.*\n  line 2, 'rock': '0.7'"),
         ("file,tags\na.mp3,\n", "no song has a tag"),
         ("file,rock,rock\na.mp3,1,0\n", "more than one column 'rock'"),
         ("file,rock,rock \na.mp3,1,0\n", "more than one column 'rock'"),
@@ -241,6 +242,21 @@ def test_a_split_in_which_no_tag_can_be_scored_is_told_before_hours_of_training(
     table = Annotations(Path(), np.arange(6), names, names, names, names, splits, ["high"], labels)
     warnings = [each for each in too_small(table, np.arange(6)) if "with and without" in each]
     assert [each.split("'")[1] for each in warnings] == cannot
+
+
+def test_splits_and_tags_with_few_songs_are_named():
+    sizes = {"train": 30, "validation": 10, "test": 9}
+    columns = [[10, 3, 3], [9, 3, 3], [10, 2, 3], [21, 3, 3]]  # of each tag, its songs in each split
+    songs = [np.arange(size) < np.array(columns)[:, i, None] for i, size in enumerate(sizes.values())]
+    splits, tags = np.repeat(list(sizes), list(sizes.values())), ["a", "b", "c", "d"]
+    names = [str(i) for i in range(49)]
+    labels = np.concatenate(songs, axis=1).T.astype(np.uint8)
+    table = Annotations(Path(), np.arange(49), names, names, names, names, splits, tags, labels)
+    assert too_small(table, np.arange(49)) == [
+        "warning: 2 tags have too few songs to train in 'train'\n  b (9 of 30)\n  d (21 of 30)",
+        "warning: 1 tags have too few songs to score in 'validation'\n  c (2 of 10)",
+        "warning: split 'test' has 9 songs; what it says means little",
+    ]
 
 
 def test_forty_songs_in_six_formats_become_a_data_set(tmp_path):

@@ -116,7 +116,7 @@ def test_working_the_start_into_the_filters_changes_nothing(backend):
     np.testing.assert_allclose(np.asarray(folded), np.asarray(expected), rtol=1e-3, atol=1e-3)
 
 
-# First two values of each layer with seed 3 and frames of 512, as every version since these files began had them.
+# First two values of each layer with seed 3 and frames of 512, as they were when this was written.
 FIRST_VALUES = {
     "mel": [[0.09019670, -0.04838560], [-0.03520160, -0.06768230], [-0.08656720, -0.04669940]],
     "relu": [[0.03826720, -0.04791870], [-0.01419660, 0.03146310], [-0.02992070, 0.01895290], [0.01088040, 0.03587380]],
