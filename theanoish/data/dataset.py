@@ -104,9 +104,10 @@ class Dataset:
             names = ", ".join(each.name for each in REPRESENTATIONS)
             raise InputError(f"there is no data set with '{representation.name}'; there are {names}")
         if representation.name not in self.representations:
+            wanted = [*self.representations, representation.name]
             raise InputError(
                 f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; "
-                f"{build_again(self._built_with)} --representations {' '.join([*self.representations, representation.name])}"
+                f"{build_again(self._built_with)} --representations {' '.join(wanted)}"
             )
         windows = Windows(self.path, representation, settings.windows == "random", rows)
         if windows.identity != self._identity:
