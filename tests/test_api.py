@@ -7,6 +7,7 @@ import pickle
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -109,6 +110,12 @@ def test_a_data_set_from_arrays_holds_them(tmp_path):
     dataset = Dataset(path)
     assert (dataset.splits.tolist(), dataset.artists) == (["train", "validation", "test"], ["b", "c", "a"])
     assert dataset.labels.tolist() == [[0], [1], [1]]
+    page = (ROOT / "docs" / "format.md").read_text()
+    with h5py.File(path) as file:
+        for group in (file, file["mel_256_256"]):
+            for name, value in group.attrs.items():
+                assert f"`{name}`" in page
+                assert name == "about" or str(value) in page, name
     stored = dataset.windows(Settings(), np.arange(3)).read_whole_clips()
     for row, clip in zip(stored, (1, 2, 0), strict=True):
         np.testing.assert_array_equal(row[: len(clips[clip])], clips[clip])

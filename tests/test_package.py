@@ -120,12 +120,19 @@ def test_a_sweep_finds_its_scripts(python, song):
         assert f"usage: {name}" in run(python, "-P", scripts / name, "--help", folder=song.parent)
 
 
-def test_messages_begin_with_the_command_that_was_typed(python, song):
-    for words, typed in (([python.with_name("theanoish"), "tag"], "theanoish tag"), ([ROOT / "tag.py"], "tag.py")):
-        command = [*([python] if words[0].suffix else []), *words, "missing.wav", "--checkpoint", "missing.pkl"]
-        ended = subprocess.run(command, cwd=song.parent, capture_output=True, text=True, check=False)
+def test_messages_name_the_command_that_was_typed(python, song):
+    """And remedies the one to type next, by the Python that runs."""
+    commands = [python.with_name("theanoish"), "train"], [python, ROOT / "train.py"]
+    for command, typed, next_one in zip(
+        commands,
+        ("theanoish train", "train.py"),
+        (f"{python} -m theanoish build", f"{python} {ROOT / 'preprocess' / 'build_h5.py'}"),
+        strict=True,
+    ):
+        arguments = [*command, "--data", "missing.h5"]
+        ended = subprocess.run(arguments, cwd=song.parent, capture_output=True, text=True, check=False)
         assert ended.returncode == 2
-        assert ended.stderr.startswith(f"{typed}: error: missing.pkl")
+        assert ended.stderr.startswith(f"{typed}: error: missing.h5: no such file; build it with {next_one} or")
 
 
 def test_every_command_is_listed(capsys, monkeypatch):

@@ -199,14 +199,6 @@ def _message(error: BaseException) -> str | None:
     return None
 
 
-def typed(name: str) -> str:
-    """What a user types for another command, such as "train", after the way that this one was started."""
-    script = Path(sys.argv[0])
-    if script.suffix == ".py":
-        return f"{sys.executable} {script.with_name(f'{name}.py')}"
-    return f"{sys.executable} -m theanoish {name}"
-
-
 def _remedy() -> str:
     """How to install what is missing; Debian, Ubuntu and Homebrew refuse to where Python is their own."""
     clone = Path(__file__).resolve().parents[1]

@@ -4,6 +4,7 @@ All of the library raises InputError for it; docstrings name only what else is r
 function's purpose.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,13 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def typed(name: str) -> str:
+    """What a user types for another command, such as "train", after the way that this program was started."""
+    script = Path(sys.argv[0]).parent / ("preprocess/build_h5.py" if name == "build" else f"{name}.py")
+    ours = script.is_file() and script.resolve().is_relative_to(Path(__file__).resolve().parents[1])
+    return f"{sys.executable} {script}" if ours else f"{sys.executable} -m theanoish {name}"
 
 
 def listed(places: Sequence[str], most: int = 10) -> str:

@@ -130,7 +130,7 @@ def test_fingerprint_is_that_of_every_earlier_version_and_tells_data_sets_apart(
 
 
 def test_missing_representation_or_split_is_named(path):
-    with pytest.raises(InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw.*build_h5"):
+    with pytest.raises(InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw.*theanoish build"):
         Dataset(path).windows(Settings(frontend="mel"), np.arange(3))
     with pytest.raises(InputError, match="no clip in split 'elsewhere'"):
         Dataset(path).rows("elsewhere")
@@ -248,8 +248,16 @@ def test_values_that_hdf5_keeps_among_its_own_are_refused(tmp_path):
 
 def test_a_file_of_the_first_version_is_to_be_built_again(tmp_path):
     path = write_small_data(tmp_path / "d.h5", representations=[], format_version=1)
-    with pytest.raises(InputError, match=r"d\.h5: .*version 1, not 2; build it again with .*build_h5"):
+    with pytest.raises(InputError, match=r"d\.h5: .*version 1, not 2; build it again with .*theanoish build"):
         Dataset(path)
+
+
+def test_what_is_to_be_built_again_names_how_it_was_built(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"], built_with="--songs Music --labels l.csv")
+    with pytest.raises(
+        InputError, match=r"--overwrite --songs Music --labels l\.csv --representations raw mel_512_512"
+    ):
+        Dataset(path).windows(Settings(frontend="mel", length=512, stride=512), np.arange(24))
 
 
 @pytest.mark.parametrize(
@@ -318,7 +326,7 @@ def test_a_file_open_for_writing_elsewhere_is_not_called_broken(tmp_path):
 
 
 def test_files_that_are_not_hdf5_or_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"d\.h5: no such file.*build_h5"):
+    with pytest.raises(InputError, match=r"d\.h5: no such file.*theanoish build"):
         Dataset(tmp_path / "d.h5")
     for content in (b"", b"not HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500)):
         (tmp_path / "d.h5").write_bytes(content)

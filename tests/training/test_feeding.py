@@ -62,6 +62,25 @@ def test_reading_ahead_and_resident_clips_train_alike(dataset, changes):
         np.testing.assert_array_equal(values, resident.network.values()[name])
 
 
+# Losses of the first six updates of seed 1, and the top layer's mean bias then, as they were when this was written.
+FIRST_UPDATES = {
+    "mel": [0.680019, 0.698349, 0.749974, 0.620959, 0.632404, 0.627975, -0.589660, -0.000242, -0.288823, -0.589423],
+    "raw": [0.680019, 0.683822, 0.727986, 0.560697, 0.682565, 0.609664, -0.587958, 0.000377, -0.288040, -0.587769],
+}
+
+
+@pytest.mark.parametrize("frontend", FIRST_UPDATES)
+def test_first_updates_of_a_seed(dataset, frontend):
+    """Whatever changes a draw, the start, a gradient or the mean changes every network that was ever trained."""
+    small = {"length": 512, "stride": 512, "strided_filters": 16, "filters": 8, "dropout": 0.0, "momentum": 0.0}
+    changes = {"mel": {}, "raw": {"frontend": "raw", "average": 0.5, **small}}
+    trainer = Trainer(small_settings(**changes[frontend]), dataset, "jax")
+    trainer.measure_start()
+    ((_, losses),) = trainer.run(0, 6)
+    found = [*losses, *trainer.averaged.values()["output/bias"]]
+    np.testing.assert_allclose(found, FIRST_UPDATES[frontend], rtol=2e-5, atol=2e-6)
+
+
 def test_an_accelerator_without_room_is_sent_blocks(dataset, monkeypatch):
     """On a CPU that is told to be one; the copies must not follow the buffers that are read into again."""
     settings = small_settings()

@@ -78,6 +78,7 @@ def test_raw_clips_and_new_parameters(dataset):
     network.set_values(network_of(Settings(length=1024, stride=1024, seed=9)).values())
     after = predictor.predict_clips(windows).probabilities  # with the parameters of now, not of the compilation
     assert abs(after - before).max() > 1e-3
+    assert list(predictor.predict_clips(windows).silent) == ["strided", "convolution1", "convolution2", "hidden"]
     np.testing.assert_allclose(after, [expected_of(dataset, settings, network, row) for row in (2, 21)], rtol=1e-3)
 
 

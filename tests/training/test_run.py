@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from theanoish.interrupt import StopRequest
 from theanoish.training import checkpoint, plain_pickle
 from theanoish.training import trainer as training
 from theanoish.training.checkpoint import CHECKPOINT, STATE, load_network
+from theanoish.training.metrics import score_tags
+from theanoish.training.prediction import ClipPredictions, Predictor
 from theanoish.training.run import resume_run, start_run
 
 SETTINGS = small_settings(updates=40, validation_interval=20)
@@ -131,6 +134,9 @@ def test_folder_of_a_finished_run(finished, dataset, trained_means):
     assert (saved["update"], saved["validation_auc"]) == (best["update"], best["validation_auc"])
     assert saved["tags"] == dataset.tags
     assert saved["artists"] == ["artist 0", "artist 1", "artist 2"]
+    rows = dataset.rows("validation")
+    predicted = Predictor(network, "jax").predict_clips(dataset.windows(SETTINGS, rows)).probabilities
+    assert score_tags(dataset.labels[rows], predicted).mean_auc == saved["validation_auc"]
     assert network.settings == SETTINGS
     assert saved["parameters"].keys() == trained_means[40].keys()
     last = checkpoint.load_last(folder / "state.pkl")[1].values()
@@ -308,7 +314,18 @@ def test_clips_that_are_all_alike_are_no_sign_of_death(tmp_path, dataset):
         file["mel_1024_1024/values"][:] = 0
     run = start_run(tmp_path / "run", SETTINGS, Dataset(path), "jax")
     assert train(run)
-    assert run.progress.history[-1]["validation_auc"] == 0.5
+    assert [entry["validation_auc"] for entry in run.progress.history] == [0.5, 0.5]
+    assert [entry["best"] for entry in run.progress.history] == [True, False]  # of equals the first is kept
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pkl", CHECKPOINT)["update"] == 20
+
+
+def test_signs_of_death_are_no_smaller(tmp_path, dataset):
+    """One unit that is awake, or a clip that is heard at all, is a network that lives."""
+    run = start_run(tmp_path, SETTINGS, dataset, "jax")
+    for silent, apart, dead in ((0.9999, 2e-7, False), (1, 2e-7, True), (0.9999, 5e-8, True)):
+        predicted = ClipPredictions(np.array([[0], [apart]], np.float32), {"hidden": silent}, all_alike=False)
+        with pytest.raises(InputError) if dead else nullcontext():
+            run._check_alive(predicted)
 
 
 def test_runs_that_start_from_a_checkpoint(tmp_path, dataset, finished):

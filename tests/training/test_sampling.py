@@ -4,11 +4,11 @@ from scipy.stats import chisquare
 
 from theanoish.training.sampling import draw_examples, draw_masks
 
-CHOICES = np.array([5, 1, 100_000, 7, 3, 12, 40], dtype=np.int64)
+COUNTS = np.array([5, 1, 100_000, 7, 3, 12, 40], dtype=np.int64)
 
 
 def test_every_clip_once_an_epoch():
-    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=70, minibatch=7)
+    clips, _ = draw_examples(COUNTS, seed=1, first=0, count=70, minibatch=7)
     epochs = clips.reshape(10, 7)
     assert (np.sort(epochs, axis=1) == np.arange(7)).all()
     assert len({tuple(epoch) for epoch in epochs}) == 10  # each in an order of its own
@@ -17,35 +17,35 @@ def test_every_clip_once_an_epoch():
 @pytest.mark.parametrize("minibatch", [1, 2, 3, 5, 7])
 def test_no_minibatch_has_a_clip_twice(minibatch):
     """Not even where one epoch ends and the next begins; and what an epoch leaves over is drawn in others."""
-    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=200 * minibatch, minibatch=minibatch)
+    clips, _ = draw_examples(COUNTS, seed=1, first=0, count=200 * minibatch, minibatch=minibatch)
     assert all(len(set(one)) == minibatch for one in clips.reshape(-1, minibatch).tolist())
     assert np.bincount(clips, minlength=7).min() > 0.7 * len(clips) / 7
 
 
 def test_fewer_clips_than_a_minibatch_are_all_drawn():
-    clips, _ = draw_examples(CHOICES, seed=1, first=0, count=70, minibatch=10)
+    clips, _ = draw_examples(COUNTS, seed=1, first=0, count=70, minibatch=10)
     assert (np.bincount(clips) == 10).all()
 
 
 def test_draws_do_not_depend_on_how_they_are_split():
-    whole = np.stack(draw_examples(CHOICES, seed=1, first=0, count=100, minibatch=3))
+    whole = np.stack(draw_examples(COUNTS, seed=1, first=0, count=100, minibatch=3))
     for parts in ([100], [1] * 100, [13, 7, 50, 30]):
         firsts = np.cumsum([0, *parts[:-1]])
-        drawn = [np.stack(draw_examples(CHOICES, 1, int(f), n, 3)) for f, n in zip(firsts, parts, strict=True)]
+        drawn = [np.stack(draw_examples(COUNTS, 1, int(f), n, 3)) for f, n in zip(firsts, parts, strict=True)]
         np.testing.assert_array_equal(np.concatenate(drawn, axis=1), whole)
 
 
 def test_draws_differ_with_the_seed():
-    first, again, other = (np.stack(draw_examples(CHOICES, seed, 0, 50, 3)) for seed in (1, 1, 2))
+    first, again, other = (np.stack(draw_examples(COUNTS, seed, 0, 50, 3)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
 def test_windows_are_uniform():
-    clips, windows = draw_examples(CHOICES, seed=3, first=0, count=7 * 4000, minibatch=7)
-    assert ((windows >= 0) & (windows < CHOICES[clips])).all()
+    clips, windows = draw_examples(COUNTS, seed=3, first=0, count=7 * 4000, minibatch=7)
+    assert ((windows >= 0) & (windows < COUNTS[clips])).all()
     for clip in (0, 3, 4, 5):
-        counts = np.bincount(windows[clips == clip], minlength=CHOICES[clip])
+        counts = np.bincount(windows[clips == clip], minlength=COUNTS[clip])
         assert chisquare(counts).pvalue > 1e-3
     long = windows[clips == 2]
     assert chisquare(np.histogram(long, bins=20, range=(0, 100_000))[0]).pvalue > 1e-3
@@ -74,12 +74,12 @@ def test_masks_drop_the_rate_given():
     assert draw_masks((3, 4), 0.0, 1, 0, 2).all()
 
 
-def test_first_draws_of_each_stream_are_those_of_every_earlier_version():
-    """Written down once: whoever changes a stream, its order or its number gives every seed another network."""
-    clips, windows = draw_examples(CHOICES, seed=1, first=0, count=10, minibatch=3)
+def test_first_draws_of_each_stream():
+    """As they were when this was written: whoever changes a stream or its number gives every seed another network."""
+    clips, windows = draw_examples(COUNTS, seed=1, first=0, count=10, minibatch=3)
     assert clips.tolist() == [6, 1, 4, 0, 3, 2, 1, 5, 3, 4]
     assert windows.tolist() == [6, 0, 2, 4, 3, 1886, 0, 1, 3, 0]
-    clips, windows = draw_examples(CHOICES, seed=5, first=70_000, count=4, minibatch=3)
+    clips, windows = draw_examples(COUNTS, seed=5, first=70_000, count=4, minibatch=3)
     assert (clips.tolist(), windows.tolist()) == ([4, 5, 6, 3], [1, 4, 29, 5])
     bits = [mask.ravel().tolist() for mask in draw_masks((2, 10), 0.5, seed=1, first=0, count=2)]
     assert bits[0] == [0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1]

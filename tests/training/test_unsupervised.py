@@ -117,7 +117,20 @@ def test_filters_depend_on_the_seed_alone_and_are_as_loud_as_a_spectrogram(recor
     assert mean_activation(learned) == pytest.approx(mean_activation(mel_filters_in_time(16, 2, LENGTH)), rel=0.1)
     np.testing.assert_allclose(learned.mean(axis=1), 0, atol=1e-4 * np.abs(learned).max())
     np.testing.assert_array_equal(learned, learn_filters(method, recording, 16, 2, seed=3, backend="jax"))
+    seeds, generator = [], np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: seeds.append(seed) or generator(seed))
     assert not np.array_equal(learned, learn_filters(method, recording, 16, 2, seed=4, backend="jax"))
+    assert seeds == [[4, 3]]  # the seed's stream 3, which nothing else draws from
+
+
+def test_what_filters_are_learned_with():
+    """As docs/future-work.md's filters were; whoever changes a number makes others of each seed."""
+    both = {"frames": 40_000, "silence": 0.01, "floor": 1e-6}
+    subspaces = {"whitening": 0.25, "minibatch": 300, "updates": [1000, 1000], "learning_rate": 2.0}
+    assert {
+        "unsupervised": both | subspaces,
+        "k-means": both | {"whitening": 0.5, "iterations": 15},
+    } == LEARNED_WITH
 
 
 def test_silence_is_an_error():

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from theanoish.command import checkpoint_path, typed, user_path
-from theanoish.errors import InputError, naming
+from theanoish.command import checkpoint_path, user_path
+from theanoish.errors import InputError, naming, typed
 from theanoish.files import locked
 from theanoish.interrupt import StopRequest
 from theanoish.machine import BACKENDS, DEFAULT_BACKEND

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.hdf5 import BUILD_AGAIN, FORMAT, FORMAT_VERSION, SPLITS, opened, table_of, texts_of
-from theanoish.errors import InputError
+from theanoish.data.hdf5 import FORMAT, FORMAT_VERSION, SPLITS, build_again, opened, table_of, texts_of
+from theanoish.errors import InputError, typed
 from theanoish.representation import REPRESENTATIONS, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.settings import Settings
 
@@ -45,7 +45,7 @@ class Dataset:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise InputError(f"{path}: no such file; build it with preprocess/build_h5.py or name another with --data")
+            raise InputError(f"{path}: no such file; build it with {typed('build')} or name another with --data")
         self._identity = _identity(path)
         with opened(path) as file:
             self._read_tables(file)
@@ -54,8 +54,9 @@ class Dataset:
     def _read_tables(self, file: h5py.File) -> None:
         if file.attrs.get("format") != FORMAT:
             raise ValueError(f"attribute 'format' is not {FORMAT!r}")
+        self._built_with = str(file.attrs.get("built_with", ""))
         if (version := file.attrs.get("format_version")) != FORMAT_VERSION:
-            raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {BUILD_AGAIN}")
+            raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {build_again(self._built_with)}")
         if (rate := file.attrs["sample_rate"]) != SAMPLE_RATE:
             raise ValueError(f"sample rate {rate}, not {SAMPLE_RATE}")
         self.tags_kept = str(file.attrs["tags_kept"])
@@ -103,9 +104,10 @@ class Dataset:
             names = ", ".join(each.name for each in REPRESENTATIONS)
             raise InputError(f"there is no data set with '{representation.name}'; there are {names}")
         if representation.name not in self.representations:
+            wanted = [*self.representations, representation.name]
             raise InputError(
-                f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; {BUILD_AGAIN} "
-                f"--representations {' '.join([*self.representations, representation.name])}"
+                f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; "
+                f"{build_again(self._built_with)} --representations {' '.join(wanted)}"
             )
         windows = Windows(self.path, representation, settings.windows == "random", rows)
         if windows.identity != self._identity:
@@ -195,7 +197,7 @@ class Windows:
         while buffer:  # one call reads at most 2 GiB
             read = self._file.readinto(buffer)
             if not read:
-                raise InputError(f"{self._file.name}: ends inside a clip: the file was cut off; {BUILD_AGAIN}")
+                raise InputError(f"{self._file.name}: ends inside a clip: the file was cut off; {build_again()}")
             buffer = buffer[read:]
 
 

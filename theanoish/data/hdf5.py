@@ -11,11 +11,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from theanoish.errors import InputError
+from theanoish.errors import InputError, typed
 
 FORMAT, FORMAT_VERSION = "theanoish", 2
 SPLITS = ("train", "validation", "test")
-BUILD_AGAIN = "build it again with preprocess/build_h5.py --overwrite"
 READING_SECONDS = 60  # the tables of MagnaTagATune take a fraction of one
 TEXT_AT_A_TIME = 1024
 _ALARM = """
@@ -26,6 +25,11 @@ if not select.select([0], [], [], float(sys.argv[1]))[0]:
 """
 
 
+def build_again(options: str = "") -> str:
+    """What to do about a data set that is not good enough, and was built with `options`."""
+    return f"build it again with {typed('build')} --overwrite {options}".rstrip()
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The HDF5 file, all that can be wrong with it being an InputError.
@@ -34,14 +38,14 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """
     try:
         with (
-            _alarm(f"{path}: is damaged: HDF5 never comes to an end where it reads it; {BUILD_AGAIN}"),
+            _alarm(f"{path}: is damaged: HDF5 never comes to an end where it reads it; {build_again()}"),
             _open(path) as file,
         ):
             yield file
     except BlockingIOError as error:
         raise InputError(f"{path}: is open for writing in another process; close it there") from error
     except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        raise InputError(f"{path}: is no data set that preprocess/build_h5.py wrote, or damaged ({error})") from error
+        raise InputError(f"{path}: is no data set that theanoish build wrote, or damaged ({error})") from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from theanoish.data.dataset import Dataset
 from theanoish.data.hdf5 import SPLITS
-from theanoish.errors import InputError
+from theanoish.errors import InputError, typed
 from theanoish.experiments.cost import cost
 from theanoish.experiments.evaluation import Predictions, read_predictions
 from theanoish.experiments.paper import TABLES
@@ -206,7 +206,7 @@ def check(cells: list[Cell], dataset: Dataset) -> None:
     if missing:
         raise InputError(
             f"{dataset.path}: has no {', '.join(missing)}; build all that the tables need with "
-            "preprocess/build_h5.py --overwrite --representations all, or narrow them down with --table and --only"
+            f"{typed('build')} --overwrite --representations all, or narrow them down with --table and --only"
         )
     test = dataset.rows("test")
     for cell in cells:

@@ -10,7 +10,7 @@ from theanoish.settings import DROPOUT, ORDER
 
 
 def draw_examples(
-    choices: NDArray[np.int64], seed: int, first: int, count: int, minibatch: int
+    counts: NDArray[np.int64], seed: int, first: int, count: int, minibatch: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw training examples: clips without replacement within an epoch, each with one of its windows.
 
@@ -19,7 +19,7 @@ def draw_examples(
 
     Parameters
     ----------
-    choices : int64 array (clips,)
+    counts : int64 array (clips,)
         Windows to choose from in each clip.
     seed : int
     first, count : int
@@ -30,20 +30,20 @@ def draw_examples(
     Returns
     -------
     clips, windows : int64 arrays (count,)
-        Row in `choices`, and which of its windows, 0 to ``choices[row] - 1``.
+        Row in `counts`, and which of its windows, 0 to ``counts[row] - 1``.
     """
-    length = len(choices) // minibatch * minibatch or len(choices)
+    length = len(counts) // minibatch * minibatch or len(counts)
     epoch, begin = divmod(first, length)
     epochs = range(epoch, (first + count - 1) // length + 1)
-    examples = np.concatenate([_draw_epoch(choices, seed, epoch)[:, :length] for epoch in epochs], axis=1)
+    examples = np.concatenate([_draw_epoch(counts, seed, epoch)[:, :length] for epoch in epochs], axis=1)
     clips, windows = examples[:, begin : begin + count]
     return clips, windows
 
 
-def _draw_epoch(choices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+def _draw_epoch(counts: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
     generator = np.random.default_rng([seed, ORDER, epoch])
-    clips = generator.permutation(len(choices))
-    return np.stack([clips, generator.integers(choices[clips])])
+    clips = generator.permutation(len(counts))
+    return np.stack([clips, generator.integers(counts[clips])])
 
 
 def draw_masks(shape: tuple[int, int], rate: float, seed: int, first: int, count: int) -> NDArray[np.uint8]:
