@@ -220,6 +220,7 @@ def test_drawn_splits_keep_artists_together_and_tags_in_proportion():
     assert error(splits) < 0.5 * min(map(error, at_random)) and error(splits) < 0.05
     assert np.array_equal(splits, draw_split(labels, groups, seed=1))
     assert not np.array_equal(splits, draw_split(labels, groups, seed=2))
+    assert "".join(split[1] for split in splits[:30]) == "rrrrrrrrarrrrrraarrererrrerrra"  # as when this was written
 
 
 def write_audio(path, samples, rate):
