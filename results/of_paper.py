@@ -103,23 +103,6 @@ def verdict(sweeps: list[str], ours: list[dict[str, Any] | None]) -> str:
     return "; ".join([most, *(f"{word} on {data}" for data, word in words.items() if word != most)])
 
 
-def summary() -> str:
-    """README's table: how far from the paper, and whether raw audio attains spectrograms."""
-    rows = {
-        "spectrograms": ("spectrograms, 128 bands", "0.8815"),
-        "raw audio, the paper's network": ("raw audio", "0.8487"),
-        "raw audio, filters that begin as mel bands, trained slowly": (f"{_LOG_PAIRS}, trained slowly", ""),
-        "the same, not trained": (f"{_LOG_PAIRS}, fixed", ""),
-    }
-    sweeps = latest()
-    by_sweep = {sweep: cells(sweep) for sweep in sweeps}
-    lines = [[name, number, *(cell_of(by_sweep[s], row) for s in sweeps)] for name, (row, number) in rows.items()]
-    lines.append(
-        ["no network: spectrogram statistics", "", *(baselines(sweep)["log-mel statistics"] for sweep in sweeps)]
-    )
-    return table(["256/256", "paper, MagnaTagATune", *map(titled, sweeps)], [line for line in lines if any(line[1:])])
-
-
 def future(*sweeps: str) -> str:
     """All networks of the table of future work."""
     names = there(sweeps)

@@ -41,18 +41,11 @@ CELL = "mel_1024_1024_seed1_30updates"
 TABLES = ["annotations_final.csv", "clip_info_final.csv", "labels.csv"]
 RESULTS = ["settings.json", "test.json", "test.npz", "log.jsonl", "tables.json"]
 KINDS = ["wav", "flac", "mp3", "ogg", *TABLES, "hdf5", "checkpoint", "state", "journal", "zip", *RESULTS]
-FIELDS = [b"", b"0", b"1", b"-1", b'"', b'"a\tb"', b"x" * 150_000, b"a\0b", b"9" * 5000, b"../../x", b"/etc/passwd"]
-FIELDS += [
-    b"0/x",
-    b"0/" + b"x" * 300,
-    b"\xff\xfe",
-    "½".encode(),
-    "٣".encode(),
-    b"clip_id",
-    b"mp3_path",
-    b"\x1b]0;x\x07",
-]
-FIELDS += [b"\n", b"\r", b";", b"train", b"file", b"tags"]
+FIELDS = [
+    b"", b"0", b"1", b"-1", b'"', b'"a\tb"', b"x" * 150_000, b"a\0b", b"9" * 5000, b"../../x", b"/etc/passwd", b"0/x",
+    b"0/" + b"x" * 300, b"\xff\xfe", "½".encode(), "٣".encode(), b"clip_id", b"mp3_path", b"\x1b]0;x\x07", b"\n", b"\r",
+    b";", b"train", b"file", b"tags",
+]  # fmt: skip
 VALUES = [None, -1, 0, 1, 2**31, 2**63, 10**400, -(2**70), float("nan"), float("inf"), 5e-324, 1e308, True, 0.5]
 VALUES += ["", "x", "a\0b", "\x1b[2J", "../x", "x" * 300, "raw", "numba", "l2", [], {}, [1, 2], {"a": 1}]
 
@@ -203,19 +196,10 @@ def mutate(kind: str, number: int, seed: int, corpus: Path, folder: Path) -> Pat
         name = rng.choice(list(arrays))
         old = arrays[name]
         odd = [
-            old[:0],
-            old[:1],
-            old[None],
-            old.astype("S3"),
-            np.zeros(old.shape, object),
-            np.zeros(old.shape, "f8"),
-            np.array(1),
-        ]
-        odd += [
-            np.full(old.shape, np.nan, "f4"),
-            np.full(old.shape, 200, old.dtype),
+            old[:0], old[:1], old[None], old.astype("S3"), np.zeros(old.shape, object), np.zeros(old.shape, "f8"),
+            np.array(1), np.full(old.shape, np.nan, "f4"), np.full(old.shape, 200, old.dtype),
             np.zeros((old.shape[0], 0), old.dtype),
-        ]
+        ]  # fmt: skip
         arrays[name] = rng.choice(odd)
         np.savez(file, **arrays)
     elif by_bytes or kind == "test.npz":

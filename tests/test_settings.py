@@ -7,14 +7,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from theanoish.errors import InputError
-from theanoish.experiments.paper import TABLES, paper_auc
 from theanoish.settings import METADATA, Settings
-
-
-def test_defaults_are_the_papers():
-    settings = Settings()
-    assert (settings.minibatch, settings.updates) == (10, 5_000_000)
-    assert (settings.nonlinearity, settings.pooling, settings.dropout) == ("relu", "none", 0)
 
 
 @pytest.mark.parametrize(
@@ -33,37 +26,21 @@ def test_frames_of_table_1(length, stride, frames):
     ("changes", "named"),
     [
         ({"frontend": "mfcc"}, "frontend"),
-        ({"windows": "all"}, "windows"),
         ({"length": 0}, "length"),
         ({"stride": 0}, "stride"),
-        ({"stride": -256}, "stride"),
         ({"length": 300}, "length"),
         ({"length": 4096, "stride": 4096}, "length 4096 and stride 4096 leave 11 frames"),
-        ({"length": 47_999, "stride": 47_999}, "length 47999 and stride 47999 leave 1 frames"),
-        ({"length": 48_000}, "length"),
         ({"stride": 10**300}, "stride"),
         ({"frontend": "mel", "length": 1, "stride": 1}, "length"),
         ({"minibatch": 0}, "minibatch"),
-        ({"minibatch": 10**7}, "minibatch"),
-        ({"updates": 10**12}, "updates"),
-        ({"learning_rate": 10**400}, "learning rate"),
-        ({"learning_rate": 1e39}, "learning rate"),
-        ({"nonlinearity": "tanh"}, "nonlinearity"),
         ({"pooling": "mean", "pool_size": 2}, "pooling"),
-        ({"updates": 0}, "updates"),
-        ({"validation_interval": 0}, "validation interval"),
         ({"learning_rate": 0.0}, "learning rate"),
         ({"learning_rate": "1"}, "learning rate"),
         ({"learning_rate": float("nan")}, "learning rate"),
-        ({"learning_rate": float("inf")}, "learning rate"),
         ({"momentum": 1.0}, "momentum"),
-        ({"momentum": float("nan")}, "momentum"),
         ({"dropout": 1.0}, "dropout"),
-        ({"dropout": -0.1}, "dropout"),
-        ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"seed": True}, "seed"),
-        ({"length": "256"}, "length"),
         ({"pool_size": 2}, "pool size"),
         ({"pooling": "l2", "pool_size": 1}, "pool size"),
         ({"pooling": "l2", "pool_size": 3}, "pool size"),
@@ -77,19 +54,14 @@ def test_frames_of_table_1(length, stride, frames):
             {"initial_filters": "unsupervised", "pooling": "l2", "pool_size": 2, "strided_filters": 258},
             "strided filters",
         ),
-        ({"strided_filters": 0}, "strided filters"),
-        ({"filters": 0}, "filters"),
         ({"mel_bands": 64}, "mel bands"),
         ({"mel_bands": 48, "frontend": "mel"}, "mel bands"),
         ({"fixed_filters": True, "frontend": "mel"}, "fixed filters"),
-        ({"strided_filters": 256, "frontend": "mel"}, "strided filters"),
-        ({"initial_filters": "mel", "frontend": "mel"}, "initial filters"),
         ({"fixed_filters": 1}, "fixed filters"),
         ({"strided_rate": 0}, "strided rate"),
         ({"strided_rate": 0.1, "frontend": "mel"}, "strided rate"),
         ({"strided_rate": 0.1, "fixed_filters": True}, "strided rate"),
         ({"average": 1}, "average"),
-        ({"average": -0.1}, "average"),
         ({"pooling": "l2", "pool_size": 2, "frontend": "mel"}, "pooling"),
         ({"nonlinearity": "log-square", "frontend": "mel"}, "nonlinearity"),
     ],
@@ -97,6 +69,18 @@ def test_frames_of_table_1(length, stride, frames):
 def test_impossible_settings_are_refused_by_name(changes, named):
     with pytest.raises(InputError, match=rf"^{named} .*must (be|leave)"):
         Settings(**changes)
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_each_setting_says_what_it_is_and_can_be(name):
+    """Beyond its bounds, of another type or not among its choices it is refused; its default is possible."""
+    default, can_be = Settings().as_dict()[name], METADATA[name]
+    assert can_be["help"]
+    assert default in can_be["choices"] if can_be["choices"] else can_be["least"] <= default < can_be["below"]
+    bounds = [can_be["least"] - 1, can_be["below"], float("nan"), 10**400] if not can_be["choices"] else ["other"]
+    for value in (*bounds, str(default) + "?", [default]):
+        with pytest.raises(InputError, match=f"^{name.replace('_', ' ')} is .* must be"):
+            Settings.from_dict(Settings().as_dict() | {name: value})
 
 
 def test_shortest_window_with_an_output():
@@ -133,8 +117,6 @@ def test_names_tell_networks_apart():
     larger = replace(mel, fixed_filters=True, strided_rate=None, strided_filters=256, filters=64)
     assert larger.name == "raw_256_256_log-square_l2_2_mel-filters_fixed_256_strided_64_filters"
     assert Settings(frontend="mel", mel_bands=64).name == "mel_256_256_64_bands"
-    names = [cell.settings.name for cell in TABLES["future"]]
-    assert len(set(names)) == len(names) == 15
 
 
 def test_round_trip_as_plain_values():
@@ -156,11 +138,12 @@ def test_unknown_and_missing_settings_are_named():
 
 
 def test_files_from_before_a_setting_were_made_without_it():
+    first = (
+        "frontend", "length", "stride", "nonlinearity", "pooling", "pool_size", "dropout", "minibatch", "updates",
+        "learning_rate", "momentum", "seed", "validation_interval", "windows",
+    )  # fmt: skip
     before = Settings(seed=7, average=0.0, strided_rate=1.0)
-    values = before.as_dict()
-    for name in ("strided_filters", "initial_filters", "fixed_filters", "filters", "mel_bands"):
-        del values[name]
-    assert Settings.from_dict(values) == before
+    assert Settings.from_dict({name: value for name, value in before.as_dict().items() if name in first}) == before
     mel = Settings(pooling="l2", pool_size=2, initial_filters="mel", average=0.0, strided_rate=1.0)  # as they were then
     values = {name: value for name, value in mel.as_dict().items() if name not in ("average", "strided_rate")}
     assert Settings.from_dict(values) == mel
@@ -199,22 +182,3 @@ def test_any_values_make_settings_or_a_short_message(changes):
     expected = {name: value for name, value in changes.items() if value is not None}
     assert settings.as_dict() == settings.as_dict() | expected
     assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings
-
-
-def test_each_setting_says_what_it_is():
-    for name, default in Settings().as_dict().items():
-        assert METADATA[name]["help"]
-        assert not METADATA[name]["choices"] or default in METADATA[name]["choices"]
-
-
-def test_papers_figures():
-    """A few numbers as they stand in the paper; the training settings, which it does not give, do not matter."""
-    assert paper_auc(Settings(frontend="mel", learning_rate=0.3, seed=9)) == 0.8815
-    assert paper_auc(Settings(frontend="raw")) == 0.8487
-    assert paper_auc(Settings(length=1024, stride=1024)) == 0.8366
-    assert paper_auc(Settings(length=1024, stride=1024, nonlinearity="log-absolute")) == 0.7487
-    assert paper_auc(Settings(length=1024, stride=1024, pooling="l2", pool_size=4)) == 0.8387
-    assert paper_auc(Settings(length=1024, stride=1024, pooling="max", pool_size=2)) == 0.8183
-    assert paper_auc(Settings(length=128, stride=128)) is None
-    assert paper_auc(Settings(dropout=0.5)) is None
-    assert [len(TABLES[table]) for table in "123"] == [10, 3, 5]

@@ -17,8 +17,8 @@ def load(path: "str | Path | None" = None, all_tags: bool = False) -> "Tagger":
     Parameters
     ----------
     path : path, optional
-        A checkpoint, or the run folder that holds it; "mel" or "raw" for the weights that come with this project, by
-        default the former.
+        A checkpoint, or the run folder that holds it; "mel", "raw" or "instruments" for the weights that come with this
+        project, by default the first.
     all_tags : bool
         Also tags too rare to trust, or no better than chance in the test.
 

@@ -203,7 +203,8 @@ class Settings:
         return cls(**_LATER | values)
 
 
-# Settings that the first files of this version lack, and what these were made with. A new setting must be added.
+# Settings that the first checkpoints lack, and what these were made with. A new setting needs its entry here: without,
+# nothing that was trained before can be read.
 _LATER: dict[str, Any] = {
     "strided_filters": STRIDED_FILTERS,
     "initial_filters": "random",

@@ -60,6 +60,7 @@ def test_tags_by_falling_count_ties_by_column_and_those_that_occur_only():
     labels = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 1], [0, 1, 1, 0, 0]], np.uint8)
     assert most_frequent_tags(labels).tolist() == [1, 2, 4, 0]
     assert most_frequent_tags(labels, 2).tolist() == [1, 2]
+    assert most_frequent_tags(np.ones((1, 60), np.uint8)).tolist() == list(range(50))  # "the 50 most frequent"
 
 
 def test_counts_beyond_255_do_not_wrap():

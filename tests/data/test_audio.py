@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import av
@@ -126,10 +127,10 @@ def test_truncated_mp3_gives_what_is_left_and_its_header_a_bound(tmp_path):
     assert len(half) <= expected_length(tmp_path / "b.mp3")
 
 
-def encoded(path, samples, rate=16_000):
-    """Write AAC, which libsndfile does not read."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=rate, layout="mono")
+def encoded(path, samples, rate=16_000, container=None, codec="aac", options=None):
+    """Write AAC, which libsndfile does not read, or by another codec of FFmpeg."""
+    with av.open(str(path), "w", format=container, options=options) as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.float32(samples)[None], "fltp", "mono")
         frame.sample_rate = rate
         container.mux([*stream.encode(frame), *stream.encode(None)])
@@ -191,15 +192,15 @@ def test_damage_in_the_middle_is_left_out_and_told(tmp_path, capfd):
     assert remark.startswith("damaged in ") and remark.endswith(f"holds {len(decoded)} samples")
 
 
-@pytest.mark.parametrize(("first", "second"), [((44_100, 2), (22_050, 1)), ((22_050, 1), (44_100, 2))])
-def test_joined_files_of_other_rates_are_heard_at_their_own_speed(tmp_path, first, second):
-    """440 Hz for 6 s, twice; libsndfile plays the second part at the first one's rate."""
-    parts = []
-    for number, (rate, channels) in enumerate((first, second)):
+@pytest.mark.parametrize("header", [0, 1])
+@pytest.mark.parametrize(("first", "second"), [(44_100, 22_050), (22_050, 44_100)])
+def test_joined_files_of_other_rates_are_heard_at_their_own_speed(tmp_path, first, second, header):
+    """440 Hz for 6 s, twice; libsndfile plays the second part at the first one's rate, or stops before it."""
+    for rate in (first, second):
         wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(6 * rate) / rate)
-        soundfile.write(tmp_path / f"{number}.mp3", np.repeat(wave[:, None], channels, axis=1), rate)
-        parts.append((tmp_path / f"{number}.mp3").read_bytes())
-    (tmp_path / "joined.mp3").write_bytes(b"".join(parts))
+        options = {"write_xing": str(header), "id3v2_version": "0"}
+        encoded(tmp_path / str(rate), wave, rate, "mp3", codec="libmp3lame", options=options)
+    (tmp_path / "joined.mp3").write_bytes(b"".join((tmp_path / str(rate)).read_bytes() for rate in (first, second)))
     samples, remark = read_audio(tmp_path / "joined.mp3")
     assert len(samples) == pytest.approx(12 * 16_000, rel=0.02)
     assert "its sample rate or channels change" in remark
@@ -294,14 +295,30 @@ def test_tags_behind_the_sound_are_none_of_it(tmp_path, kind, behind, is_lost):
     assert np.array_equal(samples, clean) or is_lost
 
 
-def test_joined_wavs_are_told(tmp_path):
-    soundfile.write(tmp_path / "a.wav", tone(16_000, 4), 16_000)
-    (tmp_path / "b.wav").write_bytes(2 * (tmp_path / "a.wav").read_bytes())
-    samples, remark = read_audio(tmp_path / "b.wav")
-    assert len(samples) == 64_000 and remark == "its last 128044 bytes are not read; holds 64000 samples"
+@pytest.mark.parametrize("kind", ["wav", "m4a", "opus", "mka"])
+def test_joined_files_are_heard_or_told(tmp_path, kind):
+    samples = 0.3 * np.random.default_rng(0).standard_normal(64_000)
+    if kind in ("m4a", "mka"):
+        encoded(tmp_path / "a", samples, container={"m4a": "mp4", "mka": "matroska"}[kind])
+    else:
+        soundfile.write(
+            tmp_path / "a",
+            samples,
+            16_000,
+            **{"opus": {"format": "OGG", "subtype": "OPUS"}, "wav": {"format": "WAV"}}[kind],
+        )
+    content = (tmp_path / "a").read_bytes()
+    assert read_audio(tmp_path / "a")[1] == ""
+    (tmp_path / "b").write_bytes(2 * content)
+    samples, remark = read_audio(tmp_path / "b")
+    if kind in ("wav", "m4a"):
+        assert len(samples) < 68_000 and re.fullmatch(r"its last \d+ bytes are not read; holds \d+ samples", remark)
+        assert abs(int(remark.split()[2]) - len(content)) < 8
+    else:
+        assert len(samples) > 127_000 and "header says" in remark and "not read" not in remark
 
 
-@pytest.mark.parametrize(("second", "is_told"), [(-1.0, True), (-0.9, True), (0.0, False), (0.5, False)])
+@pytest.mark.parametrize(("second", "is_told"), [(-1.0, True), (-0.6, True), (-0.4, False), (0.5, False)])
 def test_channels_that_cancel_are_told(tmp_path, second, is_told):
     first = tone(16_000)[:, 0]
     soundfile.write(tmp_path / "a.wav", np.stack([first, second * first], 1), 16_000)

@@ -76,6 +76,50 @@ def test_tables_as_spreadsheets_and_programs_write_them(folder, text, encoding, 
     assert note in "".join(notes)
 
 
+EXPORTS = {
+    "Mp3tag": (
+        "utf-16",
+        "Title;Artist;Album;Track;Year;Length;Size;Last Modified;Path;Filename;Genre;\n"
+        "One;X;A;1;2000;3:34;8.17 MB;6/19/2013;D:\\Music\\;a.mp3;loud|rock;\n"
+        "Two;Y;A;2;2000;3:34;8.17 MB;6/19/2013;D:\\Music\\;b.wav;;\n"
+        "Three;X;B;1;2000;3:34;8.17 MB;6/19/2013;D:\\Music\\Björk\\;c.flac;rock|loud;\n",
+    ),
+    "Rekordbox": (
+        "utf-16",
+        "#\tArtwork\tTrack Title\tArtist\tMy Tag\tGenre\tBPM\tTime\tKey\tLocation\tDate Added\n"
+        "1\t\tOne\tX\t\tloud, rock\t128.00\t04:32\t8A\t/Users/x/Music/a.mp3\t2025-01-01\n"
+        "2\t\tTwo\tY\t\t\t128.00\t04:32\t8A\t/Users/x/Music/b.wav\t2025-01-01\n"
+        "3\t\tThree\tX\t\trock, loud\t128.00\t04:32\t8A\t/Users/x/Music/Björk/c.flac\t2025-01-01\n",
+    ),
+    "beet export -f csv": (
+        "utf-8",
+        "acoustid_id,album,artist,bpm,genre,path,title,year\n,A,X,0,loud; rock,/home/x/Music/a.mp3,One,2000\n"
+        ",A,Y,0,,/home/x/Music/b.wav,Two,2000\n,B,X,0,rock; loud,/home/x/Music/Björk/c.flac,Three,2000\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("program", EXPORTS)
+def test_exports_of_programs_for_music(folder, program):
+    """From another computer; two files of a name are told apart by the folders behind which they stand."""
+    (folder / "Björk" / "a.mp3").touch()
+    encoding, text = EXPORTS[program]
+    songs, _ = read_labels(folder, write_table(folder.parent / "labels.csv", text, encoding), seed=1)
+    assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"]
+    assert songs.artists == ["X", "Y", "X"]
+    assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 1]]
+
+
+def test_exports_that_lack_a_column_say_which(folder):
+    for text, message in (
+        ("#\tTrack Title\tArtist\tGenre\n1\tOne\tX\trock\n", "no column 'file'.*add 'Location'"),
+        ("/home/x/Music/a.mp3,rock\n", "first line must name the columns"),  # beet ls -f '$path,$genre'
+        ("Title;Year;Path;Filename;\nOne;2000;D:\\;a.mp3;\n", "or export genres, too"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+
+
 def test_commas_that_make_no_tags_of_several_songs_stay(folder):
     table = write_table(folder.parent / "labels.csv", 'file,tags\na.mp3,"slow, sad"\nb.wav,slow\n')
     songs, notes = read_labels(folder, table, seed=1)
@@ -137,6 +181,7 @@ def test_all_faults_come_in_one_message_ten_lines_each(folder):
         ("", "has no column 'file'"),
         ("name,tags\na.mp3,rock\n", "has no column 'file', only 'name', 'tags'"),
         ("file,tags\n", "no song has a tag"),
+        ("file,rock\na.mp3,0.7\n", "must hold 1, 0 or nothing.*\n  line 2, 'rock': '0.7'"),
         ("file,tags\na.mp3,\n", "no song has a tag"),
         ("file,rock,rock\na.mp3,1,0\n", "more than one column 'rock'"),
         ("file,rock,rock \na.mp3,1,0\n", "more than one column 'rock'"),
@@ -175,6 +220,7 @@ def test_drawn_splits_keep_artists_together_and_tags_in_proportion():
     assert error(splits) < 0.5 * min(map(error, at_random)) and error(splits) < 0.05
     assert np.array_equal(splits, draw_split(labels, groups, seed=1))
     assert not np.array_equal(splits, draw_split(labels, groups, seed=2))
+    assert "".join(split[1] for split in splits[:30]) == "rrrrrrrrarrrrrraarrererrrerrra"  # as when this was written
 
 
 def write_audio(path, samples, rate):
@@ -197,6 +243,21 @@ def test_a_split_in_which_no_tag_can_be_scored_is_told_before_hours_of_training(
     table = Annotations(Path(), np.arange(6), names, names, names, names, splits, ["high"], labels)
     warnings = [each for each in too_small(table, np.arange(6)) if "with and without" in each]
     assert [each.split("'")[1] for each in warnings] == cannot
+
+
+def test_splits_and_tags_with_few_songs_are_named():
+    sizes = {"train": 30, "validation": 10, "test": 9}
+    columns = [[10, 3, 3], [9, 3, 3], [10, 2, 3], [21, 3, 3]]  # of each tag, its songs in each split
+    songs = [np.arange(size) < np.array(columns)[:, i, None] for i, size in enumerate(sizes.values())]
+    splits, tags = np.repeat(list(sizes), list(sizes.values())), ["a", "b", "c", "d"]
+    names = [str(i) for i in range(49)]
+    labels = np.concatenate(songs, axis=1).T.astype(np.uint8)
+    table = Annotations(Path(), np.arange(49), names, names, names, names, splits, tags, labels)
+    assert too_small(table, np.arange(49)) == [
+        "warning: 2 tags have too few songs to train in 'train'\n  b (9 of 30)\n  d (21 of 30)",
+        "warning: 1 tags have too few songs to score in 'validation'\n  c (2 of 10)",
+        "warning: split 'test' has 9 songs; what it says means little",
+    ]
 
 
 def test_forty_songs_in_six_formats_become_a_data_set(tmp_path):

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theanoish.data.annotations import read_annotations
+from theanoish.data.annotations import most_frequent_tags, read_annotations
 from theanoish.experiments.artists import by_other_strings, by_unheard, people
+from theanoish.experiments.paper import MAGNATAGATUNE_TAGS
 
 OFFICIAL = Path(__file__).resolve().parents[3] / "shared" / "magnatagatune"
 
@@ -75,6 +76,7 @@ def test_magnatagatune():
     artists, heard = (np.array(table.artists)[table.splits == split].tolist() for split in ("test", "train"))
     strings, unheard = by_other_strings(artists, heard), by_unheard(artists, heard)
     assert (len(artists), strings.sum(), unheard.sum()) == (5329, 2045, 1486)
+    assert {table.tags[i] for i in most_frequent_tags(table.labels)} == MAGNATAGATUNE_TAGS
     assert not (unheard & ~strings).any()
     assert Counter(np.array(artists)[strings & ~unheard].tolist()) == {
         "Jacob Heringman and Catherine King": 144,

@@ -11,7 +11,14 @@ from sklearn.metrics import roc_auc_score
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments import baselines
-from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines, stored_baselines
+from theanoish.experiments.baselines import (
+    _loudness_of,
+    _shortcuts,
+    _warnings,
+    baselines_text,
+    measure_baselines,
+    stored_baselines,
+)
 from theanoish.experiments.evaluation import read_predictions, write_predictions
 from theanoish.experiments.paper import REGRESSION
 
@@ -91,17 +98,6 @@ def test_warnings_name_what_is_not_about_loudness(found):
     assert all("loud 0" not in warning and "loud 1" not in warning for warning in warnings)
 
 
-def test_report_and_json(found):
-    values, steps, _, _ = found
-    assert json.loads(json.dumps(values)) == values
-    assert values["clips"] == {"train": 80, "validation": 30, "test": 50}
-    text = baselines_text(values)
-    assert f"{values['baselines'][5]['mean_auc']:.4f}" in text
-    assert text.count("warning: ") == 4
-    assert ("clips", CLIPS, CLIPS) in steps
-    assert steps[-1] == ("baselines", 7, 7)
-
-
 def test_a_file_with_spectrograms_only(tmp_path):
     values, _ = measure_baselines(write_data(tmp_path / "d.h5", ["mel_1024_1024"]))
     assert "log-mel statistics are of mel_1024_1024" in baselines_text(values)
@@ -124,12 +120,34 @@ def test_data_that_cannot_be_used(tmp_path):
         measure_baselines(path)
 
 
-def test_the_regressions_predictions_are_those_that_were_scored(found):
-    values, _, regression, path = found
-    test = np.arange(110, 160)
-    assert np.array_equal(regression.ids, test)
-    assert np.array_equal(regression.labels, Dataset(path).labels[test])
+def test_a_warning_needs_a_notable_auc_that_is_no_chance():
+    tags = [("a", 0.7, 0.05), ("b", 0.7, 0.08), ("c", 0.59, 0.001), ("loud piano", 0.9, 0.01), ("d", None, None)]
+    row = {"name": "RMS", "tags": [dict(zip(("tag", "auc", "deviation"), tag, strict=True)) for tag in tags]}
+    assert _warnings(row) == ["RMS alone predicts 1 of 5 tags (a 0.70): is loudness part of the music there?"]
+
+
+def test_shortcuts_have_their_squares_beside():
+    """Of what is standardised by the training clips, so that a middle may be preferred."""
+    columns, train = np.random.default_rng(0).random((9, 4)), np.arange(5)
+    squares = ((columns - columns[:5].mean(axis=0)) / columns[:5].std(axis=0)) ** 2
+    found = _shortcuts(columns, train)
+    np.testing.assert_allclose(found["RMS"], np.stack([columns[:, 1], squares[:, 1]], axis=1))
+    np.testing.assert_allclose(found["these four together"], np.hstack([columns, squares]))
+    columns[:, :3] = np.nan
+    assert list(_shortcuts(columns, train)) == ["length"]
+
+
+def test_report_and_predictions(found):
+    values, steps, regression, path = found
+    assert json.loads(json.dumps(values)) == values
+    assert values["clips"] == {"train": 80, "validation": 30, "test": 50}
     (row,) = [row for row in values["baselines"] if row["name"] == REGRESSION]
+    text = baselines_text(values)
+    assert f"{row['mean_auc']:.4f}" in text
+    assert text.count("warning: ") == 4
+    assert ("clips", CLIPS, CLIPS) in steps
+    assert steps[-1] == ("baselines", 7, 7)
+    assert regression.is_of(np.arange(110, 160), Dataset(path).labels[110:], TAGS)
     assert roc_auc_score(regression.labels, regression.probabilities, average="macro") == pytest.approx(row["mean_auc"])
 
 
@@ -146,47 +164,27 @@ def measured(monkeypatch, found):
     return calls
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        {},
-        {"data": "other.h5"},
-        {"fingerprint": "of other training clips"},
-        {"warnings": [1]},
-        {"baselines": [{"name": "x"}]},
-        {"baselines": 3},
-        {"clips": []},
-    ],
-)
-def test_stored_baselines_are_taken_up_unless_damaged(tmp_path, found, measured, damaged):
+@pytest.mark.parametrize("changed", [{}, {"data": "other.h5"}, {"fingerprint": "of other training clips"}])
+def test_stored_baselines_are_taken_up_if_they_are_of_this_data(tmp_path, found, measured, changed):
     values, _, regression, path = found
     write_predictions(tmp_path / "regression.npz", regression)
-    (tmp_path / "baselines.json").write_text(json.dumps(values | damaged))
-    kept, predictions = stored_baselines(tmp_path, Dataset(path))
-    assert kept == values
-    assert np.array_equal(predictions.probabilities, regression.probabilities)
-    assert len(measured) == bool(damaged)
-    assert stored_baselines(tmp_path, Dataset(path))[0] == values
-    assert len(measured) == bool(damaged)  # what was measured anew is kept
+    (tmp_path / "baselines.json").write_text(json.dumps(values | changed))
+    for _ in range(2):  # what was measured anew is kept
+        kept, predictions = stored_baselines(tmp_path, Dataset(path))
+        assert kept == values
+        assert np.array_equal(predictions.probabilities, regression.probabilities)
+        assert len(measured) == bool(changed)
 
 
 @pytest.mark.parametrize(
-    "change", [{"ids": np.arange(50)}, {"tags": ["x"] * 6}, {"labels": np.zeros((50, 6), np.uint8)}]
+    "change", [{"ids": np.arange(50)}, {"tags": ["x"] * 6}, {"labels": np.zeros((50, 6), np.uint8)}, None]
 )
-def test_baselines_of_other_clips_are_measured_again(tmp_path, found, measured, change):
+def test_a_regression_of_other_clips_or_damaged_is_measured_again(tmp_path, found, measured, change):
     values, _, regression, path = found
-    write_predictions(tmp_path / "regression.npz", replace(regression, **change))
+    write_predictions(tmp_path / "regression.npz", replace(regression, **(change or {})))
+    if change is None:
+        (tmp_path / "regression.npz").write_bytes(b"PK\x03\x04 and no more")
     (tmp_path / "baselines.json").write_text(json.dumps(values))
-    assert stored_baselines(tmp_path, Dataset(path))[1] is regression
-    assert measured == [path]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"])
-def test_a_damaged_regression_is_measured_again(tmp_path, found, measured, content):
-    values, _, regression, path = found
-    (tmp_path / "baselines.json").write_text(json.dumps(values))
-    if content is not None:
-        (tmp_path / "regression.npz").write_bytes(content)
     assert stored_baselines(tmp_path, Dataset(path))[1] is regression
     assert measured == [path]
     assert read_predictions(tmp_path / "regression.npz").tags == regression.tags

@@ -46,23 +46,15 @@ def test_the_commands_train_and_test_what_the_cell_is(tmp_path, settings):
     (script, *arguments), (_, *last_arguments), (tester, *test_arguments) = cell.commands()
     assert (script, tester) == ("train.py", "evaluate.py")
     assert trained_by(arguments) == settings
+    assert " ".join(arguments).startswith(f"--frontend {settings.frontend} --length {settings.length} --stride ")
     args = train.parse(arguments)
     assert (args.data, args.run, args.backend) == (cell.data, cell.folder, "numba")
+    assert getattr(args, "continue")  # a line that was printed may be run again after a preemption
     args = evaluate.parse(test_arguments)
     assert (args.data, args.checkpoint, args.backend) == (cell.data, cell.folder / "checkpoint.pkl", "numba")
     assert (args.json, args.predictions) == (cell.folder / "test.json", cell.folder / "test.npz")
     args = evaluate.parse(last_arguments)
     assert (args.data, args.checkpoint, args.json) == (cell.data, cell.folder / "state.pkl", cell.folder / "last.json")
-
-
-def test_the_commands_are_the_same_once_a_cell_was_begun(tmp_path):
-    """Those that were printed may wait in a queue, and be run again after a preemption."""
-    cell = Cell(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
-    before = cell.commands()
-    cell.folder.mkdir()
-    (cell.folder / "settings.json").touch()
-    assert cell.commands() == before
-    assert getattr(train.parse(before[0][1:]), "continue")
 
 
 def test_the_shell_sees_the_same_commands(tmp_path):
@@ -77,10 +69,12 @@ def test_plan_trains_cells_that_tables_share_once_and_expensive_ones_first(tmp_p
     sweep = Sweep(tmp_path / "d.h5", tmp_path, "jax", {"updates": 7}, seeds=2)
     cells = sweep.plan(["1", "2", "3", "dropout"], [])
     assert len(cells) == len({cell.folder for cell in cells}) == 2 * 18
-    assert {cell.settings.updates for cell in cells} == {7}
+    assert cells[-1].folder == tmp_path / "mel_1024_1024_seed2_7updates"
     costs = [cost(cell.settings).operations for cell in cells if cell.settings.seed == 1]
     assert costs == sorted(costs, reverse=True)
     assert [cell.settings.seed for cell in cells] == [1] * 18 + [2] * 18
+    changed = Sweep(tmp_path / "d.h5", tmp_path, "jax", {"momentum": 0.9}, seeds=1)
+    assert changed.settings(Settings(frontend="mel")) == Settings(frontend="mel", momentum=0.9)  # and its usual rate
 
 
 def test_plan_knows_its_networks(tmp_path):
@@ -88,13 +82,6 @@ def test_plan_knows_its_networks(tmp_path):
     assert [cell.settings.name for cell in sweep.plan(["1", "2"], ["mel_256_256"])] == ["mel_256_256"]
     with pytest.raises(InputError, match=r"raw_3_3; these tables have .*raw_256_256"):
         sweep.plan(["1"], ["raw_3_3"])
-
-
-def test_momentum_changes_the_default_rate(tmp_path):
-    sweep = Sweep(tmp_path / "d.h5", tmp_path, "jax", {"momentum": 0.9}, seeds=1)
-    assert sweep.settings(Settings(frontend="mel")) == Settings(frontend="mel", momentum=0.9)
-    sweep = Sweep(tmp_path / "d.h5", tmp_path, "jax", {"momentum": 0.9, "learning_rate": 0.3}, seeds=1)
-    assert sweep.settings(Settings()).learning_rate == 0.3
 
 
 def test_check_names_all_missing_representations_and_the_command(data, tmp_path):
@@ -163,16 +150,13 @@ def test_damaged_scores_are_none(tmp_path, damage):
     assert not cell.finished
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda content: b"", lambda content: content[:-99], lambda content: b"PK" + content]
-)
-def test_cells_with_damaged_predictions_are_not_finished(tmp_path, damage):
+def test_cells_with_damaged_predictions_are_not_finished(tmp_path):
     cell = Cell(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
     cell.folder.mkdir()
     write_scores(cell.folder / "test", cell, 0.5)
     file = cell.folder / "test.npz"
     assert cell.predictions.tags == ["one", "two"]
-    file.write_bytes(damage(file.read_bytes()))
+    file.write_bytes(file.read_bytes()[:-99])
     assert cell.predictions is None
     assert not cell.finished
 
@@ -181,8 +165,6 @@ def test_updates_done_are_those_of_the_last_validation(tmp_path):
     cell = Cell(SETTINGS, tmp_path / "d.h5", tmp_path, "jax")
     assert cell.updates_done == 0
     cell.folder.mkdir()
-    (cell.folder / "log.jsonl").write_text('{"update": 250, "loss": 1}\n{"update": 500, "loss": 1}\n')
-    assert cell.updates_done == 500
     (cell.folder / "log.jsonl").write_text("".join(f'{{"update": {u}, "loss": 1}}\n' for u in range(100_000)))
     assert cell.updates_done == 99_999
     (cell.folder / "log.jsonl").write_text("")

@@ -1,13 +1,16 @@
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from theanoish.errors import InputError
+from theanoish.experiments import comparison
 from theanoish.experiments.comparison import auc_differences, write_differences
 from theanoish.experiments.evaluation import Predictions
+from theanoish.settings import Settings
 
 
 def predictions(noise, clips=120, tags=("one", "two", "never"), seed=0):
@@ -71,3 +74,21 @@ def test_a_tag_that_no_clip_has_is_left_out_and_the_rest_are_matched_by_name(tmp
     assert set(rows[2].values()) == {"never", "", "0"}
     with pytest.raises(InputError, match="none of the first one's tags"):
         auc_differences(first, replace(second, tags=["a", "b", "c"]))
+
+
+def test_both_are_tested_on_the_data_of_the_first(monkeypatch):
+    """Unless others are named."""
+    asked = []
+
+    def evaluate(path, data, split, backend):
+        asked.append((path, data, split))
+        values = {"settings": Settings().as_dict(), "update": 7, "data": data.name, "split": split}
+        return values | {"clips": 120, "resampled": {}}, predictions(0.5)
+
+    monkeypatch.setattr(comparison, "evaluate", evaluate)
+    monkeypatch.setattr(comparison, "load_trained", lambda path: ({"data": {"path": f"/data/{path.name}.h5"}}, None))
+    first, second = Path("runs/a"), Path("runs/b")
+    values = comparison.compare_checkpoints((first, second), None, "validation", "jax")
+    assert asked == [(path, Path("/data/a.h5"), "validation") for path in (first, second)]
+    assert [each["path"] for each in values["checkpoints"]] == ["runs/a", "runs/b"]
+    assert comparison.compare_checkpoints((first, second), Path("c.h5"), "test", "jax")["data"] == "c.h5"

@@ -1,6 +1,5 @@
 import h5py
 import numpy as np
-import pytensor.tensor as pt
 import pytest
 import scipy.signal
 
@@ -20,8 +19,6 @@ from theanoish.experiments.filters import (
     spectra,
     threshold,
 )
-from theanoish.model.network import Network
-from theanoish.model.operations import strided_convolve
 from theanoish.settings import Settings
 
 
@@ -44,8 +41,8 @@ def mel_spaced(count, lowest=50, highest=7000):
 
 
 @pytest.fixture(scope="module")
-def music():
-    """Two minutes of chords: notes of eight harmonics, most of them low, in a little noise."""
+def decibels():
+    """Mean spectrum of two minutes of chords: notes of eight harmonics, most of them low, in a little noise."""
     generator = np.random.default_rng(1)
     time = np.arange(16_000) / 16_000
     seconds = []
@@ -54,11 +51,7 @@ def music():
         partials = (notes[:, None] * np.arange(1, 9)).ravel()
         strengths = np.tile(1 / np.arange(1, 9) ** 1.5, 3)
         seconds.append(strengths @ np.sin(2 * np.pi * partials[:, None] * time + generator.uniform(0, 6, (24, 1))))
-    return np.concatenate(seconds) + 0.02 * generator.standard_normal(120 * 16_000)
-
-
-@pytest.fixture(scope="module")
-def decibels(music):
+    music = np.concatenate(seconds) + 0.02 * generator.standard_normal(120 * 16_000)
     power = scipy.signal.welch(music, nperseg=4096)[1]
     return 10 * np.log10(power / power.max())
 
@@ -68,25 +61,12 @@ def thresholds(decibels):
     return {"white noise": threshold(noise_filters(512)), "coloured noise": threshold(noise_filters(512, decibels))}
 
 
-def snippets(music, count=128, length=512, pieces=10, seed=2):
-    """Random sums of pieces of music."""
-    generator = np.random.default_rng(seed)
-    starts = generator.integers(0, len(music) - length, (count, pieces, 1))
-    return np.einsum("fp,fpt->ft", generator.standard_normal((count, pieces)), music[starts + np.arange(length)])
-
-
-def test_filters_are_what_the_network_correlates_the_signal_with():
-    filters = Network(Settings(length=512, stride=512), tags=3).values()["strided/filters"]
-    signal = noise(1, 48_000)[0].astype(np.float32)
-    frames = strided_convolve(pt.as_tensor(signal[None]), pt.as_tensor(filters), pt.zeros(128, "float32"), 512)
-    by_scipy = scipy.signal.correlate(signal, filters[5], mode="valid")[::512]
-    np.testing.assert_allclose(frames.eval()[0, :, 5], by_scipy, rtol=1e-3, atol=1e-4)
-
-
-def test_dominant_frequency_of_pure_tones():
+@pytest.mark.parametrize("length", [1024, 6000])  # the second longer than most transforms
+def test_dominant_frequency_of_pure_tones(length):
     frequencies = [100.0, 440.0, 1000.0, 3333.3, 7000.0]
     for phase in (0.0, 1.0, 2.0):
-        np.testing.assert_allclose(dominant_frequencies(tones(frequencies, 1024, phase)), frequencies, atol=6)
+        np.testing.assert_allclose(dominant_frequencies(tones(frequencies, length, phase)), frequencies, atol=6)
+    assert noise_filters(length).shape[1] == length
 
 
 def test_spectra_agree_with_scipy_and_peak_at_one():
@@ -122,34 +102,26 @@ def test_coloured_noise_has_the_covariance_of_its_spectrum(decibels):
         np.testing.assert_allclose(covariance[start], expected[lags], atol=0.1 * expected[0])
 
 
-def test_long_filters_are_measured_whole():
-    assert dominant_frequencies(tones([3000], 6000))[0] == pytest.approx(3000, abs=4)
-    late = np.concatenate([np.zeros((1, 5000)), tones([3000], 1000)], axis=1)
-    assert dominant_frequencies(late)[0] == pytest.approx(3000, abs=4)
-    assert noise_filters(6000).shape[1] == 6000
-
-
-def test_white_noise_has_no_frequencies(thresholds):
-    numbers = describe_spectra(noise(seed=8), thresholds)
-    assert numbers["above_white_noise"] <= 4
-    assert numbers["bands"] <= 4
-    assert numbers["above_coloured_noise"] == 0
-    assert numbers["rise"] is None
-
-
-def test_coloured_noise_is_told_from_selective_filters_by_what_music_alone_explains(thresholds, decibels):
-    numbers = describe_spectra(noise_filters(512, decibels)[-128:], thresholds)
-    assert numbers["above_white_noise"] > 115  # which is why that says little
-    assert numbers["above_coloured_noise"] <= 4
-    assert numbers["bands"] <= 10
-    assert numbers["rise"] < 6
-
-
-def test_random_sums_of_music_fail_as_coloured_noise_does(thresholds, music):
-    numbers = describe_spectra(snippets(music), thresholds)
-    assert numbers["above_white_noise"] > 115
-    assert numbers["above_coloured_noise"] < 13
-    assert numbers["bands"] <= 12
+def test_what_has_no_frequency_is_told(thresholds, decibels):
+    """Above white noise is nearly all that music alone explains, which is why that says little."""
+    kinds = {
+        "white": noise(seed=8),
+        "coloured": noise_filters(512, decibels)[-128:],
+        "one tone": gabors(np.full(128, 440.0)),
+        "offsets": 1 + 0.1 * noise(),
+    }
+    found = {name: describe_spectra(filters, thresholds) for name, filters in kinds.items()}
+    of = {name: [row[name] for row in found.values()] for name in found["white"]}
+    for name, expected, off in (
+        ("above_white_noise", [0, 128, 128, 0], 10),
+        ("above_coloured_noise", [0, 0, 128, 0], 4),
+        ("at_0_hz", [0, 0, 0, 128], 4),
+    ):
+        assert of[name] == pytest.approx(expected, abs=off)
+    assert of["bands"][2:] == [1, 0]
+    assert max(of["bands"][:2]) <= 10
+    assert of["rise"][0] is of["rise"][2] is None
+    assert of["rise"][1] < 6
 
 
 def test_gabor_filters_on_the_mel_scale_pass_every_measure(thresholds):
@@ -163,23 +135,6 @@ def test_gabor_filters_on_the_mel_scale_pass_every_measure(thresholds):
     assert numbers["rise"] == pytest.approx(np.diff(frequencies)[0], rel=0.01)
     assert numbers["r_squared"] > 0.999
     assert numbers["median_peak_energy"] > 0.99
-
-
-def test_gabor_filters_of_one_frequency_do_not_spread(thresholds):
-    numbers = describe_spectra(gabors(np.full(128, 440.0)), thresholds)
-    assert numbers["above_coloured_noise"] == 128
-    assert numbers["bands"] == 1
-    assert numbers["rise"] is None
-
-
-def test_offsets_are_no_frequencies(thresholds):
-    numbers = describe_spectra(1 + 0.1 * noise(), thresholds)
-    assert numbers["at_0_hz"] == 128
-    assert numbers["above_white_noise"] == numbers["above_coloured_noise"] == numbers["bands"] == 0
-
-
-def test_without_coloured_noise_its_number_is_left_out():
-    assert describe_spectra(noise(), {"white noise": 0.06})["above_coloured_noise"] is None
 
 
 def test_mean_spectrum_is_that_of_the_training_split_alone(tmp_path):
@@ -197,23 +152,11 @@ def test_mean_spectrum_is_that_of_the_training_split_alone(tmp_path):
         peak = round(frequency * 4096 / 16_000)
         assert measured[peak] == pytest.approx(expected[peak], abs=1)
     assert np.abs(measured - expected)[1:].mean() < 1
+    assert measured[-1] == pytest.approx(expected[-1], abs=1.5)  # one-sided as well, though half of a bin
     with h5py.File(path, "r+") as file:
         start = file["raw/start"][SPLITS.index("validation")]
         file["raw/values"][start:] = noise(1, len(file["raw/values"]) - start)[0] * 10_000
     np.testing.assert_array_equal(mean_spectrum(Dataset(path), Settings()), measured)
-
-
-def test_low_pass_removes_what_is_high_and_shifts_nothing():
-    low, high = tones([300], 1024), tones([6000], 1024)
-    middle = slice(200, -200)  # away from the edges
-    np.testing.assert_allclose(low_passed(low + high)[0, middle], low[0, middle], atol=0.01)
-
-
-def test_low_pass_treats_ends_as_the_rest():
-    """No more of the largest values within four samples of an end than the 4000 * 8 / 512 = 62.5 of chance."""
-    largest = np.abs(low_passed(noise(filters=4000))).argmax(axis=1)
-    at_an_end = np.sum((largest < 4) | (largest >= 508))
-    assert 15 < at_an_end < 100  # with SciPy's odd extension 1156, with an even one 225
 
 
 def test_low_pass_is_that_of_the_filter_as_the_network_uses_it():
@@ -253,30 +196,6 @@ def test_shifted_copies_are_alike_and_pools_of_them_stand_out():
     mixed = describe_pools(copies.swapaxes(0, 1).reshape(32, 512), 4)
     assert mixed["within"] < 0.3
     assert mixed["alike"] < 4
-
-
-def test_pools_of_noise_are_not_alike_whatever_its_colour(decibels, music):
-    for filters in (noise(), noise_filters(512, decibels)[:128], snippets(music)):
-        numbers = describe_pools(filters, 4)
-        assert numbers["pools"] == 32
-        assert numbers["alike"] <= 2
-        assert numbers["within"] == pytest.approx(numbers["random"], abs=0.03)
-    # coloured noise is alike without pools, so that `within` alone would say nothing
-    assert describe_pools(noise_filters(512, decibels)[:128], 4)["within"] > 0.25
-
-
-def test_pools_of_shifted_gabor_filters_are_alike_and_shuffling_them_ends_it():
-    frequencies = np.repeat(mel_spaced(32), 4)
-    phases = np.tile([0, 1, 2, 3], 32)[:, None]
-    filters = np.hanning(512) * np.sin(2 * np.pi * frequencies[:, None] * np.arange(512) / 16_000 + phases)
-    numbers = describe_pools(filters, 4)
-    assert numbers["alike"] == numbers["pools"] == 32
-    assert numbers["within"] > 0.9
-    for seed in range(5):
-        shuffled = describe_pools(np.random.default_rng(seed).permutation(filters), 4)
-        assert shuffled["alike"] <= 3
-        assert shuffled["within"] < 0.3
-        assert shuffled["random"] == pytest.approx(numbers["random"], abs=0.02)
 
 
 def test_describe_sets_learned_filters_beside_those_without_structure(decibels):

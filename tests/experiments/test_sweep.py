@@ -147,7 +147,7 @@ def test_scripts_run_as_by_themselves_each_held_to_its_core(tmp_path, monkeypatc
         tmp_path,
         monkeypatch,
         "import statistics, sys; print(sys.argv, sys.path[0], os.sched_getaffinity(0), os.environ['GPU'], __name__)\n"
-        "print(statistics.__file__)",
+        "print(statistics.__file__, os.getsid(0) == os.getpid())",
         "import sys; print('second\\n\\ntwo\\rthree\\n\\n'); sys.exit(7)",
     )
     core = sorted(os.sched_getaffinity(0))[-1]
@@ -157,8 +157,10 @@ def test_scripts_run_as_by_themselves_each_held_to_its_core(tmp_path, monkeypatc
     own, library, second, *_ = log.read_text().splitlines()
     assert own == f"{[str(scripts / 'train.py'), *commands[0][1:]]} {scripts} {{{core}}} 3 __main__"
     assert "theanoish" not in library  # no module of ours hides one of Python's
+    assert library.endswith("True")  # Ctrl-C reaches only who stops it
     assert second == "second"
     assert run_here(commands[:0], log, lambda: False) == (0, "")  # no line of an earlier attempt
+    assert run_here(commands, log, lambda: True) == (130, "")  # none is started once all is to stop
 
 
 def test_no_script_outlives_its_starter_however_that_dies(tmp_path, monkeypatch):

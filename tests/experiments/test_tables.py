@@ -50,6 +50,7 @@ def test_tables_give_mean_and_interval_beside_the_papers_number(sweep):
     assert ["512", "512", "-", "0.8793", "-", "0.8386"] in entries(text)
     assert "7 updates, mean over 3 seeds ± half of the 95 % interval over seeds and test clips" in text
     assert "30 test clips (all clips kept)" in text
+    assert "learning rate 0.1, minibatch 10, momentum 0.0, average 0.1, validation interval 20000" in text
     assert "at most 25% of a layer's units silent" in text
     (contrast,) = [found for found in results["contrasts"] if found["finding"] == "spectrograms - raw audio, 256/256"]
     assert contrast["paper_difference"] == pytest.approx(0.8815 - 0.8487)
@@ -90,7 +91,8 @@ def test_another_sweeps_tables_are_compared_row_by_row(sweep, tmp_path):
     assert stored == json.loads(json.dumps(results))
     row_of(stored, "raw_256_256").update(mean_auc=0.6, interval=[0.59, 0.61], network="another name")
     row_of(stored, "mel_256_256").update(interval=None)
-    row_of(stored, "mel_512_256").update(row=["512", "256", "mel, trained slowly"])
+    row_of(stored, "mel_512_256").update(row=["512", "256", "mel, trained slowly"])  # which has no like
+    row_of(stored, "mel_1024_1024").update(mean_auc=0.3)  # nor has this
     (tmp_path / "tables.json").write_text(json.dumps(stored))
     lines = entries(comparison(results, read_rows(tmp_path / "tables.json"), "old.json"))
     low, high = row_of(results, "raw_256_256")["interval"]

@@ -12,7 +12,7 @@ from theanoish.model.compile import (
     compile_function,
     copied_to_device,
     free_device_memory,
-    hold_on_device,
+    held_on_device,
     repeat,
 )
 from theanoish.model.descent import nesterov, sgd, zero_velocities
@@ -66,9 +66,8 @@ def test_repeat_is_sgd():
 def test_values_held_on_the_device_stay_there():
     import jax
 
-    shared = pytensor.shared(np.zeros((1, 1), np.int16))
     values = generator.integers(-9, 9, (5, 7)).astype(np.int16)
-    hold_on_device(shared, values)
+    shared = held_on_device(values)
     row = pt.iscalar("row")
     function = compile_function([row], shared[row], "jax")
     np.testing.assert_array_equal(function(np.int32(3)), values[3])

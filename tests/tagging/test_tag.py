@@ -96,10 +96,10 @@ def test_interrupted_work_goes_on_behind_what_is_done(songs, mel_checkpoint, mon
     expected = [Path(name).read_bytes() for name in ("t.csv", "t.json", "pages/index.html", "pages/A 2.html")]
     assert not Path("t.csv.unfinished").exists()
 
-    def interrupted(self, song, pages, add=Unfinished.add):
+    def interrupted(self, song, add=Unfinished.add):
         if song.path.name == "short.wav":
             raise KeyboardInterrupt
-        add(self, song, pages)
+        add(self, song)
 
     def outcome(*more):
         for path in ("t.csv", "t.json"):

@@ -42,7 +42,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def report(values: dict[str, Any]) -> str:
     """The table of tags and the means as text."""
-    from theanoish.experiments.evaluation import FEWEST_CLIPS, FEWEST_POSITIVES
+    from theanoish.training.metrics import FEW_CLIPS, FEW_POSITIVES
 
     lines = [f"{'tag':<20} {'AUC':>7} {'AP':>7} {'positives':>10}"]
     for row in values["tags"]:
@@ -56,13 +56,11 @@ def report(values: dict[str, Any]) -> str:
     if values["undefined_tags"]:
         names = ", ".join(values["undefined_tags"])
         lines.append(f"left out of the means, having no positive or no negative clip: {names}")
-    few = [
-        tag for tag in values["tags"] if min(tag["positives"], values["clips"] - tag["positives"]) < FEWEST_POSITIVES
-    ]
-    if values["clips"] < FEWEST_CLIPS or 2 * len(few) > len(values["tags"]):
+    few = [tag for tag in values["tags"] if min(tag["positives"], values["clips"] - tag["positives"]) < FEW_POSITIVES]
+    if values["clips"] < FEW_CLIPS or 2 * len(few) > len(values["tags"]):
         rare = len(few) - len(values["undefined_tags"])
         lines.append(
-            f"few clips: {values['clips']}, and {rare} tags that fewer than 5 clips have or lack; a "
+            f"few clips: {values['clips']}, and {rare} tags that fewer than {FEW_POSITIVES} clips have or lack; a "
             "single tag's score means little here"
             + (", and the interval says what the mean is worth" if values["mean_auc_interval"] else "")
         )

@@ -202,7 +202,7 @@ def tag_all(
                 bar.write(as_text(song, args.top, tagger.worth.aucs))
                 pages = pages_of(args, song.path, names)
                 write_pages(pages, song, args, tagger)
-                kept.add(song, pages)
+                kept.add(song)
             bar.update()
     unread = {failure.path for failure in failures}
     tagged = [song for song in songs if song not in unread]

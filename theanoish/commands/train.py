@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # what takes long to import is imported where it is used: who
     from theanoish.training.run import Progress, Run
 
 DEFAULT_DATA = Path("data/magnatagatune.h5")
-FEW_CLIPS = 100
 CHANCE = 0.1  # by which a tag's AUC may be off without meaning anything
 SILENT = 0.1  # share of a layer's units from which on it is said
 
@@ -136,7 +135,7 @@ def description(run: "Run") -> str:
 
 def cautions(dataset: "Dataset") -> list[str]:
     """What is to be said of splits too small to mean anything."""
-    from theanoish.training.metrics import chance_error
+    from theanoish.training.metrics import FEW_CLIPS, chance_error
 
     lines = []
     if (clips := len(dataset.rows("train"))) < FEW_CLIPS:

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from theanoish.data.containers import end_of_chunks, is_encrypted, unread
+from theanoish.data.containers import end_of_chunks, is_encrypted, second_begin, unread
 from theanoish.errors import InputError
 from theanoish.representation import FULL_SCALE, SAMPLE_RATE
 
@@ -143,7 +143,8 @@ def _by_libsndfile(path: Path, size: int, most: int) -> _Sound:
         promised = float("nan") if audio.frames > 2**62 else float(audio.frames)
         if misstated := _MISSTATED.search(audio.extra_info):
             promised *= int(misstated[1]) / max(1, int(misstated[2]))
-        return replace(sound, promised=promised, unread=unread(file, os.lseek(file.fileno(), 0, os.SEEK_CUR)))
+        behind = second_begin(file) or os.lseek(file.fileno(), 0, os.SEEK_CUR)
+        return replace(sound, promised=promised, unread=unread(file, behind))
 
 
 def _by_ffmpeg(path: Path, most: int) -> _Sound:
@@ -176,7 +177,8 @@ def _by_ffmpeg(path: Path, most: int) -> _Sound:
         promised = (container.duration / 1e6 if container.duration else float("nan")) * rate
         if damaged and not sound.frames > promised / 2 and is_encrypted(file):
             raise ValueError("is encrypted, as some bought or streamed music is")
-        behind = unread(file, end_of_chunks(file))
+        chained = container.format.name == "ogg"  # all of which is played
+        behind = unread(file, None if chained else end_of_chunks(file) or second_begin(file))
         return replace(sound, promised=promised, unread=behind, damaged=damaged, changes=changes)
 
 

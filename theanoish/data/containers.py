@@ -19,7 +19,20 @@ _ENCRYPTED = re.compile(
     rb"enca|drms|aavd|\xfb\xb3\x11\x22\x23\xbd\xd2\x11|\x14\xe6\x8a\x29\x22\x26\x17\x4c|\x50\x35.{1,8}\x47\xe1",
     re.DOTALL,
 )
+# How MP4, Opus in Ogg, True Audio and Flash begin.
+_BEGINNINGS = [
+    re.compile(kind, re.DOTALL) for kind in (rb"\0\0\0.ftyp", b"OpusHead", b"TTA1\1\0", rb"FLV\x01.\0\0\0\t")
+]
 _NOT_ZERO, _CHUNK_NAME = re.compile(rb"[^\0]"), re.compile(rb"[ -~]{4}")
+
+
+def second_begin(file: BinaryIO) -> int | None:
+    """Where a second file begins behind the first, of kinds of which decoders play the first without a word."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for kind in _BEGINNINGS:
+            if kind.search(content, 0, 64) and (second := kind.search(content, 4096)):  # several streams begin together
+                return second.start()
+    return None
 
 
 def end_of_chunks(file: BinaryIO) -> int | None:

@@ -28,13 +28,14 @@ YES = (
 NO = (
     "", "0", "false", "no", "n", "f", "-", "off", "na", "nan", "null", "none", "falsch", "nein", "faux", "non", "falso",
 )  # fmt: skip
-# Columns as beets, Mp3tag and Rekordbox call them, used if there is none of our own name.
+# Columns as beets, Mp3tag and Rekordbox call them: the first that says something, if there is none of our own name.
 ALIASES = {
     "file": ("filename", "file name", "path", "location"),
-    "tags": ("genre", "genres"),
+    "tags": ("my tag", "genre", "genres"),
     "title": ("track title",),
 }
 NO_TAGS = ("file", "artist", "title", "album", "split")
+_DRIVE = re.compile("[A-Za-z]:/")
 FEW_TO_TRAIN, FEW_TO_SCORE, FEW_SONGS = 10, 3, 10
 
 
@@ -53,10 +54,10 @@ class _Song:
 def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list[str]]:
     """Read a table of labels.
 
-    Its columns are separated by commas, semicolons or tabs: ``file`` (relative to `folder`, absolute, or a name alone
-    if only one file has it) and ``tags`` (separated by semicolons, or by commas if each part is then a tag of several
-    songs), or instead of ``tags`` a column per tag with 1, 0 or nothing (or TRUE, yes, x ...); perhaps ``artist``,
-    ``title``, ``album`` and ``split``.
+    Its columns are separated by commas, semicolons or tabs: ``file`` (relative to `folder`, absolute here or on another
+    computer, or a name alone if only one file has it) and ``tags`` (separated by semicolons, by ``|``, or by commas if
+    each part is then a tag of several songs), or instead of ``tags`` a column per tag with 1, 0 or nothing (or TRUE,
+    yes, x ...); perhaps ``artist``, ``title``, ``album`` and ``split``.
 
     Parameters
     ----------
@@ -166,24 +167,12 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
     rows = read_rows(table, ",;\t", (), line_breaks=True, faults=faults, notes=notes)
     _, header = next(rows)
     header = [unicodedata.normalize("NFC", name.strip()) for name in header]
-    columns = {name.casefold(): i for i, name in enumerate(header)}
-    known = {*NO_TAGS, "tags"}
-    counts = Counter(name.casefold() if name.casefold() in known else name for name in header if name)
-    if doubled := [name for name, count in counts.items() if count > 1]:
-        raise InputError(f"{table}, line 1: has more than one column {', '.join(map(repr, doubled))}")
-    for name, aliases in ALIASES.items():
-        if name not in columns and (found := [alias for alias in aliases if alias in columns]):
-            columns[name] = columns[found[0]]
-            notes.append(f"column {header[columns[name]]!r} was read as '{name}'")
-    if "file" not in columns:
-        raise InputError(f"{table}, line 1: has no column 'file', only {', '.join(map(repr, header))}")
+    content = list(rows)
+    columns, folders = _columns(table, header, [row for _, row in content], notes)
     tag_columns = [i for i, name in enumerate(header) if name and name.casefold() not in NO_TAGS]
     if "tags" in columns:
         tag_columns = []  # what else is in the table is for its reader
-    content = list(rows)
-    separator = ";"
-    if "tags" in columns:
-        separator = _separator([row[columns["tags"]] for _, row in content], notes)
+    separator = _separator([row[columns["tags"]] for _, row in content] if "tags" in columns else [], notes)
     songs: list[_Song] = []
     lines: dict[str, int] = {}
     for line, row in content:
@@ -191,7 +180,8 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
         def cell(name: str, row: list[str] = row) -> str:
             return row[columns[name]].strip() if name in columns else ""
 
-        path, *others = places(cell("file")) or [cell("file")]
+        written = _joined("" if folders is None else row[folders].strip(), cell("file"))
+        path, *others = places(written) or [written]
         if others:
             faults["more than one file has this name: write its folder, too"].append(
                 f"line {line}: {', '.join(map(repr, [path, *others]))}"
@@ -206,7 +196,7 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
             faults[f"'split' must be {', '.join(SPLITS)}"].append(f"line {line}: {cell('split')!r}")
         for i in tag_columns:
             if _plain(row[i]) not in (*YES, *NO):
-                kind = "a tag's column must hold 1, 0 or nothing; call a column of words 'tags'"
+                kind = "a tag's column must hold 1, 0 or nothing; call a column of words 'tags', or export genres, too"
                 faults[kind].append(f"line {line}, {header[i]!r}: {row[i]!r}")
         tags = {unicodedata.normalize("NFC", tag.strip()) for tag in cell("tags").split(separator)} - {""}
         tags |= {header[i] for i in tag_columns if _plain(row[i]) in YES}
@@ -214,14 +204,45 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
     return songs
 
 
+def _columns(
+    table: Path, header: list[str], rows: list[list[str]], notes: list[str]
+) -> tuple[dict[str, int], int | None]:
+    """The columns by the names that are used here, and which one has the folders of what only names files."""
+    columns = {name.casefold(): i for i, name in enumerate(header)}
+    counts = Counter(name.casefold() if name.casefold() in (*NO_TAGS, "tags") else name for name in header if name)
+    if doubled := [name for name, count in counts.items() if count > 1]:
+        raise InputError(f"{table}, line 1: has more than one column {', '.join(map(repr, doubled))}")
+    for name, aliases in ALIASES.items():
+        found = [columns[alias] for alias in aliases if alias in columns]
+        if name not in columns and found:
+            columns[name] = next((i for i in found if any(row[i].strip() for row in rows)), found[0])
+            notes.append(f"column {header[columns[name]]!r} was read as '{name}'")
+    if "file" not in columns:
+        raise InputError(
+            f"{table}, line 1: has no column 'file', only {', '.join(map(repr, header))}; its first line must name the "
+            "columns (Rekordbox exports those that its list shows: add 'Location')"
+        )
+    named = header[columns["file"]].casefold()
+    return columns, columns.get("path") if named in ("filename", "file name") else None
+
+
+def _joined(folder: str, name: str) -> str:
+    """The path of a file whose folder, or whole path, stands in another column."""
+    if not folder or _normal(folder).endswith(f"/{_normal(name)}"):
+        return folder or name
+    return f"{folder}/{name}"
+
+
 def _plain(cell: str) -> str:
     """A cell of a tag's column, with 1 and 0 of any number of decimals as such."""
-    text = cell.strip().casefold()
-    return re.sub(r"^([01])[.,]0+$", r"\1", text)
+    return re.sub(r"^([01])[.,]0+$", r"\1", cell.strip().casefold())
 
 
 def _separator(cells: list[str], notes: list[str]) -> str:
     """What stands between the tags of a song: a comma if there are no semicolons and it makes tags of several songs."""
+    if not any(";" in cell for cell in cells) and any("|" in cell for cell in cells):
+        notes.append("tags: separated at |, since no row has a semicolon")
+        return "|"
     if any(";" in cell for cell in cells) or not any("," in cell for cell in cells):
         return ";"
     songs_of = Counter(tag for cell in cells for tag in {part.strip() for part in cell.split(",")} - {""})
@@ -257,7 +278,14 @@ def _places(folder: Path, forms: dict[str, list[str]], names: dict[str, list[str
             if found := forms.get(_normal(path).removeprefix(_normal(base) + "/" if base else ""), []):
                 exact = path.removeprefix(base)
                 return [exact] if exact in found else found
-    return [] if "/" in _normal(written) else names.get(_normal(written), [])
+    form = _normal(written)
+    if "/" not in form:
+        return names.get(form, [])
+    if not (posixpath.isabs(form) or _DRIVE.match(form)):
+        return []
+    likely = names.get(posixpath.basename(form), [])  # of another computer: what has most of its folders
+    whole = [path for path in likely if form.endswith(f"/{_normal(path)}")]
+    return [max(whole, key=len)] if whole else likely
 
 
 def _normal(path: str) -> str:

@@ -73,8 +73,9 @@ class Arrays:
                 for r, place in self._places.items():
                     source.seek(place)
                     target.seek(larger._places[r])
-                    for _ in range(self._rows[r] * r.row_bytes // COPIED + 1):
-                        target.write(source.read(COPIED))
+                    left = self._rows[r] * r.row_bytes  # no byte more: HDF5's own structures lie between the arrays
+                    while chunk := source.read(min(left, COPIED)):
+                        left -= target.write(chunk)
             os.replace(beside, self.path)
         finally:
             beside.unlink(missing_ok=True)

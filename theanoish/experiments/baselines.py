@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset, Windows
+from theanoish.data.hdf5 import SPLITS
 from theanoish.data.mel import log_mel
 from theanoish.errors import InputError
-from theanoish.experiments.evaluation import Predictions, plain, read_predictions, write_predictions
+from theanoish.experiments.evaluation import Predictions, plain, predictions_of, read_predictions, write_predictions
 from theanoish.experiments.paper import REGRESSION
-from theanoish.experiments.statistics import Resamples, interval_of_checkpoint, resample, tag_aucs
+from theanoish.experiments.statistics import interval_of_checkpoint, resample, tag_aucs
 from theanoish.files import read_json, write_json
-from theanoish.representation import LENGTHS_AND_STRIDES, MEL_CHANNELS, Representation
+from theanoish.representation import LENGTHS_AND_STRIDES, MEL_CHANNELS, RAW, Representation
 from theanoish.settings import Settings
 from theanoish.training.metrics import score_tags
 
@@ -29,6 +30,7 @@ SHORTCUTS = ("mean / RMS", "RMS", "peak", "length")
 _LOUDNESS = {"loud", "quiet", "soft", "hard", "heavy", "calm", "silent", "silence", "low", "volume", "noisy"}
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the regression: scikit-learn's C, chosen by validation AUC
 _SMALLEST_OFFSET = 1e-3  # of the RMS; a mean that is smaller predicts tags as well, but no network would find it
+_NO_SAMPLES = "the file has no raw samples: mean, RMS and peak were not looked at"
 _NOTABLE_AUC, _NOTABLE_DEVIATIONS = 0.6, 3.0
 
 Report = Callable[[str, int, int], None]
@@ -51,59 +53,46 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
         "baselines" (each with "name", "mean_auc", "mean_auc_interval", "mean_average_precision", "tags"), "warnings".
     regression : Predictions
         Of logistic regression on log-mel statistics, for the test clips.
-
-    Raises
-    ------
-    InputError
-        If the data set cannot be used, or lacks training or test clips.
     """
     dataset = Dataset(path)
-    parts = {split: np.flatnonzero(dataset.splits == split) for split in ("train", "validation", "test")}
+    parts = {split: np.flatnonzero(dataset.splits == split) for split in SPLITS}
     parts |= {split: dataset.rows(split) for split in ("train", "test")}
     there = [shape for shape in LENGTHS_AND_STRIDES if Representation(*shape).name in dataset.representations]
     spectrogram = Representation(*[*there, LENGTHS_AND_STRIDES[0]][0])
     shortcuts, bands = _features_of(dataset, spectrogram, report)
-    artists, titles = ([names[row] for row in parts["test"]] for names in (dataset.artists, dataset.titles))
-    resamples = resample(artists, titles)
-    train_labels = dataset.labels[parts["train"]]
-    has_raw = "raw" in dataset.representations
-    names, columns = (SHORTCUTS, shortcuts) if has_raw else (SHORTCUTS[-1:], shortcuts[:, -1:])
-    rows: list[dict[str, Any]] = []
-
-    def add(
-        name: str,
-        values: NDArray[np.float64],
-        strength: float = 1.0,
-        labels: NDArray[np.uint8] = train_labels,
-    ) -> NDArray[np.float32]:
-        predicted = _predict(values[parts["train"]], labels, values[parts["test"]], strength)
-        rows.append(_scored(name, dataset, parts["test"], predicted, resamples))
-        report("baselines", len(rows), len(names) + has_raw + 2)
-        return predicted
-
-    warnings = [] if has_raw else ["the file has no raw samples: mean, RMS and peak were not looked at"]
-    from sklearn.preprocessing import StandardScaler  # not above, as scikit-learn takes long to import
-
-    squares = StandardScaler().fit(columns[parts["train"]]).transform(columns) ** 2  # so that a middle may be preferred
-    for column, name in enumerate(names):
-        add(name, np.stack([columns[:, column], squares[:, column]], axis=1))
-        warnings += _warnings(rows[-1])
-    if has_raw:
-        add("these four together", np.hstack([columns, squares]))
     strength = _best_strength(bands, dataset, parts)
-    predicted = add(REGRESSION, bands, strength)
+    train_labels = dataset.labels[parts["train"]]
     shuffled = np.random.default_rng(0).permutation(train_labels)
-    add(f"{REGRESSION}, training labels shuffled", bands, strength, shuffled)
+    fits = [(name, values, 1.0, train_labels) for name, values in _shortcuts(shortcuts, parts["train"]).items()]
+    fits += [(f"{REGRESSION}, training labels shuffled", bands, strength, shuffled)]
+    fits.insert(-1, (REGRESSION, bands, strength, train_labels))
+    rows, predictions = [], {}
+    for name, features, c, labels in fits:
+        predicted = _predict(features[parts["train"]], labels, features[parts["test"]], c)
+        predictions[name] = predictions_of(dataset, parts["test"], dataset.tags, predicted)
+        rows.append(_scored(name, predictions[name]))
+        report("baselines", len(rows), len(fits))
+    warnings = [] if RAW.name in dataset.representations else [_NO_SAMPLES]
     values = {
         "data": path.name,
         "fingerprint": dataset.fingerprint(),
         "clips": {split: len(chosen) for split, chosen in parts.items()},
         "spectrogram": spectrogram.name,
         "baselines": rows,
-        "warnings": warnings,
+        "warnings": [*warnings, *(line for row in rows if row["name"] in SHORTCUTS for line in _warnings(row))],
     }
-    test = parts["test"]
-    return values, Predictions(predicted, dataset.labels[test], dataset.ids[test], artists, titles, dataset.tags)
+    return values, predictions[REGRESSION]
+
+
+def _shortcuts(columns: NDArray[np.float64], train: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Each shortcut (clips, 4) that is known with its square, so that a middle may be preferred, and all together."""
+    from sklearn.preprocessing import StandardScaler  # not above, as scikit-learn takes long to import
+
+    known = np.flatnonzero(np.isfinite(columns).all(axis=0))
+    columns = columns[:, known]
+    squares = StandardScaler().fit(columns[train]).transform(columns) ** 2
+    found = {SHORTCUTS[k]: np.stack([columns[:, i], squares[:, i]], axis=1) for i, k in enumerate(known)}
+    return found | ({"these four together": np.hstack([columns, squares])} if len(known) == len(SHORTCUTS) else {})
 
 
 def _features_of(
@@ -172,12 +161,10 @@ def _best_strength(bands: NDArray[np.float64], dataset: Dataset, parts: dict[str
     return _STRENGTHS[1] if np.isnan(aucs).any() else _STRENGTHS[int(np.argmax(aucs))]
 
 
-def _scored(
-    name: str, dataset: Dataset, rows: NDArray[np.int64], predicted: NDArray[np.float32], resamples: Resamples
-) -> dict[str, Any]:
-    labels = dataset.labels[rows]
-    scores = score_tags(labels, predicted)
-    resampled = tag_aucs(labels, predicted, resamples.weights)
+def _scored(name: str, predictions: Predictions) -> dict[str, Any]:
+    scores = score_tags(predictions.labels, predictions.probabilities)
+    resamples = resample(predictions.artists, predictions.titles)
+    resampled = tag_aucs(predictions.labels, predictions.probabilities, resamples.weights)
     deviations = [float(np.std(each[~np.isnan(each)])) if not np.isnan(each).all() else np.nan for each in resampled]
     return {
         "name": name,
@@ -186,7 +173,7 @@ def _scored(
         "mean_average_precision": plain(scores.mean_average_precision),
         "tags": [
             {"tag": tag, "auc": plain(auc), "deviation": plain(deviation)}
-            for tag, auc, deviation in zip(dataset.tags, scores.auc, deviations, strict=True)
+            for tag, auc, deviation in zip(predictions.tags, scores.auc, deviations, strict=True)
         ],
     }
 
@@ -239,13 +226,11 @@ def stored_baselines(
     """
     try:
         values: dict[str, Any] = read_json(folder / "baselines.json")
-        # what is printed of them, which raises here if they are damaged
-        "".join([baselines_text(values), *(row["name"] for row in values["baselines"]), *values["warnings"]])
         kept, test = read_predictions(folder / "regression.npz"), dataset.rows("test")
         same = kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags)
         if same and (values["data"], values["fingerprint"]) == (dataset.path.name, dataset.fingerprint()):
             return values, kept
-    except (InputError, TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError):
+    except (InputError, TypeError, KeyError):  # what a hand has damaged
         pass
     values, regression = measure_baselines(dataset.path, report)
     write_predictions(folder / "regression.npz", regression)

@@ -12,7 +12,7 @@ from typing import Any
 
 from theanoish.errors import InputError
 from theanoish.experiments.cells import CLONE
-from theanoish.experiments.workers import Runner, run_here
+from theanoish.experiments.workers import Runner
 
 _CONNECT_SECONDS = 30.0
 _FIRST_SECONDS = 30.0  # until a worker must have come that can take cells
@@ -21,13 +21,7 @@ _GONE = (OSError, RuntimeError, AttributeError)  # what a client raises whose sc
 
 
 def connect(address: str) -> Any:
-    """A client of the scheduler at `address`, such as ``tcp://host:8786``.
-
-    Raises
-    ------
-    InputError
-        If dask.distributed is not installed or no scheduler answers.
-    """
+    """A client of the scheduler at `address`, such as ``tcp://host:8786``."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -65,33 +59,29 @@ class Cluster:
 
         Raises
         ------
-        InputError
-            If there is none then.
         ConnectionError
             If the scheduler is gone.
         """
         deadline = time.monotonic() + _FIRST_SECONDS
-        while not (places := self._new_places()) and not self._used:
+        while True:
+            try:
+                threads = self._client.nthreads()
+                new = [worker for worker in threads if worker not in self._objections]
+                answers = self._ask(new) if new else {}  # who does not answer yet is asked again
+            except _GONE as error:
+                raise ConnectionError("the cluster's scheduler is gone") from error
+            self._there = set(threads)
+            self._objections |= answers
+            for worker in filter(answers.get, answers):
+                self._say(f"{worker} gets no cells: {answers[worker]}")
+            fit = [worker for worker, objection in answers.items() if not objection]
+            if self._used or fit:
+                self._used = True
+                return [partial(self._run, worker) for worker in fit for _ in range(threads[worker])]
             if self._objections or time.monotonic() > deadline:
                 why = "; ".join(self._objections.values()) or "the cluster has none"
                 raise InputError(f"--scheduler: looking for a worker failed: {why}")
             time.sleep(_POLL_SECONDS)
-        self._used = True
-        return places
-
-    def _new_places(self) -> list[Runner]:
-        try:
-            threads = self._client.nthreads()
-            new = [worker for worker in threads if worker not in self._objections]
-            answers = self._ask(new) if new else {}  # who does not answer yet is asked again
-        except _GONE as error:
-            raise ConnectionError("the cluster's scheduler is gone") from error
-        self._there = set(threads)
-        self._objections |= answers
-        for worker, objection in answers.items():
-            if objection:
-                self._say(f"{worker} gets no cells: {objection}")
-        return [partial(self._run, worker) for worker, no in answers.items() if not no for _ in range(threads[worker])]
 
     def _ask(self, workers: list[str]) -> dict[str, str]:
         """What stands against these workers, as far as they answer.
@@ -121,14 +111,22 @@ class Cluster:
     ) -> tuple[int, str]:
         """As `run_here`, in a worker."""
 
-        def theanoish_cell(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple[int, str]:
-            from theanoish.experiments.cluster import run_as_task
+        def theanoish_cell(commands: Sequence[Sequence[str]], log: Path, flag: str) -> tuple[int, str]:
+            from distributed import Event, get_worker
 
-            return run_as_task(commands, log, flag)
+            from theanoish.experiments.workers import run_here
 
-        future = self._client.submit(
-            theanoish_cell, commands, str(log), self._sweep, pure=False, workers=[worker], allow_other_workers=False
-        )
+            worker, asked = get_worker(), Event(flag)
+            task = worker.state.tasks[worker.get_current_task()]
+
+            def unwanted() -> bool:
+                with suppress(*_GONE):
+                    return asked.is_set() or task.state == "cancelled"  # as it is once its client has died
+                return True
+
+            return run_here(commands, log, unwanted)
+
+        future = self._client.submit(theanoish_cell, commands, log, self._sweep, pure=False, workers=[worker])
         while not future.done() and worker in self._there:
             if stop():
                 with suppress(*_GONE):  # then it stops by itself
@@ -141,23 +139,6 @@ class Cluster:
             raise ConnectionError(f"the worker {worker} is gone")
         status, line = future.result()
         return int(status), str(line)
-
-
-def run_as_task(commands: Sequence[Sequence[str]], log: str, flag: str) -> tuple[int, str]:
-    """`run_here` in a Dask worker, stopped once `flag` is set or nobody waits for it any more."""
-    from distributed import Event as Flag
-    from distributed import get_worker
-
-    worker, asked = get_worker(), Flag(flag)
-    task = worker.state.tasks[worker.get_current_task()]
-
-    def unwanted() -> bool:
-        try:
-            return asked.is_set() or task.state == "cancelled"  # as it is once its client has died
-        except _GONE:
-            return True
-
-    return run_here(commands, Path(log), unwanted)
 
 
 def _python(versions: Any) -> str:

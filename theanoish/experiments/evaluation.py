@@ -6,7 +6,6 @@ was heard in training is read from the checkpoint, never from the file under tes
 
 import csv
 import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,11 @@ from theanoish.experiments.paper import MAGNATAGATUNE_TAGS, paper_auc
 from theanoish.experiments.statistics import interval_of_checkpoint, resample, tag_aucs, tag_precisions
 from theanoish.files import write_text, written_whole
 from theanoish.model.network import Network
-from theanoish.training.checkpoint import load_last, load_network
-from theanoish.training.metrics import TagScores, score_tags
+from theanoish.training.checkpoint import CHECKPOINT, load, load_last, load_network
+from theanoish.training.metrics import score_tags
 from theanoish.training.prediction import Predictor
 
 MAGNATAGATUNE_IDS, FEWEST_MAGNATAGATUNE = (2, 58_915), 20_000  # first and last clip, and of 21,111 with a tag
-FEWEST_CLIPS, FEWEST_POSITIVES = 100, 5  # below, a split or a tag says little by itself
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,6 @@ def evaluate(
         clip has: they are not in the means.
     predictions : Predictions
         Of the tags that checkpoint and data set have in common.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint or the data cannot be used, or the two have no tag in common.
     """
     saved, network = load_trained(path)
     dataset = Dataset(data or Path(saved["data"]["path"]))
@@ -90,37 +83,33 @@ def evaluate(
     predicted = Predictor(network, backend).predict_clips(dataset.windows(network.settings, rows), report)
     if not np.isfinite(predicted.probabilities).all():
         raise InputError(f"{path}: predictions on {dataset.path} are not finite: one of the two files is damaged")
-    predictions = Predictions(
-        predicted.probabilities[:, [saved["tags"].index(tag) for tag in tags]],
-        dataset.labels[rows][:, [dataset.tags.index(tag) for tag in tags]],
-        dataset.ids[rows],
-        [dataset.artists[row] for row in rows],
-        [dataset.titles[row] for row in rows],
-        tags,
-    )
-    scores = score_tags(predictions.labels, predictions.probabilities)
-    table = zip(tags, scores.auc, scores.average_precision, scores.positives, strict=True)
+    probabilities = predicted.probabilities[:, [saved["tags"].index(tag) for tag in tags]]
+    predictions = predictions_of(dataset, rows, tags, probabilities)
     return {
         "settings": network.settings.as_dict(),
         "update": saved["update"],
         "data": dataset.path.name,
         "split": split,
         "clips_kept": dataset.tags_kept,
-        "clips": scores.clips,
-        **_means_with_intervals(scores, predictions),
+        "clips": len(rows),
         "paper_auc": paper_auc(network.settings)
         if len(tags) == len(dataset.tags) and is_magnatagatune(dataset)
         else None,
+        **_scores_of(predictions),
         **_of_clips("artist_filtered", predictions, by_unheard(predictions.artists, saved["artists"])),
         **_of_clips("artist_strings_filtered", predictions, by_other_strings(predictions.artists, saved["artists"])),
         "silent": predicted.silent,
         "missing_tags": [tag for tag in saved["tags"] if tag not in tags],
-        "undefined_tags": [tag for tag, auc in zip(tags, scores.auc, strict=True) if np.isnan(auc)],
-        "tags": [
-            {"tag": tag, "auc": plain(auc), "average_precision": plain(precision), "positives": int(positives)}
-            for tag, auc, precision, positives in table
-        ],
     }, predictions
+
+
+def predictions_of(
+    dataset: Dataset, rows: NDArray[np.int64], tags: list[str], probabilities: NDArray[np.float32]
+) -> Predictions:
+    """What was predicted for some clips of a data set, (clips, tags), with what it says of these."""
+    labels = dataset.labels[rows][:, [dataset.tags.index(tag) for tag in tags]]
+    artists, titles = ([names[row] for row in rows] for names in (dataset.artists, dataset.titles))
+    return Predictions(probabilities, labels, dataset.ids[rows], artists, titles, tags)
 
 
 def is_magnatagatune(dataset: Dataset) -> bool:
@@ -137,22 +126,28 @@ def load_trained(path: Path) -> tuple[dict[str, Any], Network]:
     """What a checkpoint, or the ``state.pkl`` beside it, holds, with the artists heard in training, and the network."""
     if path.name != "state.pkl":
         return load_network(path)
-    artists = load_network(path.with_name("checkpoint.pkl"))[0]["artists"]
+    artists = load(path.with_name("checkpoint.pkl"), CHECKPOINT)["artists"]
     saved, network = load_last(path)
     return saved | {"artists": artists}, network
 
 
-def _means_with_intervals(scores: TagScores, predictions: Predictions) -> dict[str, Any]:
-    """Of this checkpoint, over test clips: not of others with other seeds."""
+def _scores_of(predictions: Predictions) -> dict[str, Any]:
+    """Of each tag, and the means with intervals of this checkpoint over test clips: not of others with other seeds."""
+    scores = score_tags(predictions.labels, predictions.probabilities)
     resamples = resample(predictions.artists, predictions.titles)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"resampled": resamples.drawn}
     for name, mean, scores_of in (
         ("mean_auc", scores.mean_auc, tag_aucs),
         ("mean_average_precision", scores.mean_average_precision, tag_precisions),
     ):
         resampled = scores_of(predictions.labels, predictions.probabilities, resamples.weights)
         values |= {name: plain(mean), f"{name}_interval": interval_of_checkpoint(mean, resampled, resamples.units)}
-    return values | {"resampled": resamples.drawn}
+    table = zip(predictions.tags, scores.auc, scores.average_precision, scores.positives, strict=True)
+    values["tags"] = [
+        {"tag": tag, "auc": plain(auc), "average_precision": plain(precision), "positives": int(positives)}
+        for tag, auc, precision, positives in table
+    ]
+    return values | {"undefined_tags": [row["tag"] for row in values["tags"] if row["auc"] is None]}
 
 
 def _of_clips(name: str, predictions: Predictions, chosen: NDArray[np.bool_]) -> dict[str, Any]:
@@ -176,17 +171,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or something else.
-    """
+    """Read what `write_predictions` wrote."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise ValueError("it is compressed")  # and might take any memory
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("probabilities", "labels", "ids", "artists", "titles", "tags")}
         probabilities, labels, ids, artists, titles, tags = arrays.values()

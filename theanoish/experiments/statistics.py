@@ -30,10 +30,10 @@ makes them alike the interval is too wide, never too narrow; to pair them would 
 interval is Student's t with Satterthwaite's (1946) degrees of freedom: variance² / (sum of (c² s² / S)² / (S - 1) + V²
 / (K - 1)).
 
-How often such intervals hold a known truth, by the simulation in ``tests/experiments/test_statistics.py`` (2,000 times,
-40 artists of 5 clips, three seeds): differences 95 to 97 %, whether seeds do nothing or most; a single score, which a
-few artists can decide, 91 to 92 % with one tag, 93 to 94 % with three tags or 80 artists. So read a single score's
-interval as a little too narrow if artists are few.
+How often such intervals hold a known truth, by a simulation (2,000 times, 40 artists of 5 clips, three seeds):
+differences 95 to 97 %, whether seeds do nothing or most; a single score, which a few artists can decide, 91 to 92 %
+with one tag, 93 to 94 % with three tags or 80 artists. So read a single score's interval as a little too narrow if
+artists are few.
 """
 
 import math

@@ -94,12 +94,14 @@ def repeat(
     return blocks, losses, {variable: history[-1] for variable, history in zip(shared, histories, strict=True)}
 
 
-def hold_on_device(variable: Any, values: NDArray[Any]) -> None:
-    """Put values into a shared variable as an array of JAX's device, which a call then needs not copy there.
+def held_on_device(values: NDArray[Any]) -> Any:
+    """A shared variable of these values as an array of JAX's device, which a call then needs not copy there.
 
-    The variable's own ``set_value`` would turn the array back into a NumPy array.
+    Its shape is static, without which JAX does not compile indexing. ``set_value`` would make a NumPy array of it.
     """
+    variable: Any = pytensor.shared(values, shape=values.shape, borrow=True)
     variable.container.storage[0] = _jax().device_put(values)
+    return variable
 
 
 def copied_to_device(values: NDArray[Any]) -> Any:

@@ -55,7 +55,8 @@ class Network:
         self.flat = int(np.prod(self.shapes["pool2"]))
         self.droppable = self.flat + HIDDEN_UNITS
         # The names of parameters and constants, here and in the front ends, are those that files hold (`checkpoint`).
-        self.parameters = _shared(initial_parameters(settings, self._parameter_shapes()))
+        shapes = self._parameter_shapes()
+        self.parameters = _shared(initial_parameters(settings, shapes))
         self.constants = _shared(
             {"start/centre": np.zeros(self.channels, np.float32), "start/spread": np.ones(1, np.float32)}
         )

@@ -24,7 +24,7 @@ from theanoish.training.prediction import WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCE
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
-OWN = {"mel": "mel_256_256.pkl", "raw": "raw_256_256.pkl"}
+OWN = {"mel": "mel_256_256.pkl", "raw": "raw_256_256.pkl", "instruments": "instruments.pkl"}
 LAYERS = ("hidden", "pool2", "pool1", "front end")
 HEARD = "heard"  # probabilities, and behind them the hidden units
 Sound = str | Path | NDArray[Any]
@@ -231,7 +231,7 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
     Parameters
     ----------
     path : Path, optional
-        Of a checkpoint or of the run folder that holds it; "mel" and "raw" are this project's own.
+        Of a checkpoint or of the run folder that holds it; "mel", "raw" and "instruments" are our own.
     all_tags : bool
         Also the tags that the model's card, the JSON file beside the checkpoint, calls too rare to trust, and those
         whose test AUC, there or in the run's test.json, may be chance. If that is so of all others, none is left out.

@@ -30,6 +30,7 @@ class Unfinished:
         self._file, self._tags = file, about["tags"]
         about = about | {"format": FORMAT}
         self._lines: dict[Path, tuple[int, list[Any]]] = {}  # where each begins, and of what state of the song it is
+        self._states: dict[Path, list[Any]] = {}  # when the command began
         end = 0
         file.seek(0)
         with suppress(ValueError, KeyError, TypeError):
@@ -46,12 +47,13 @@ class Unfinished:
 
     def holds(self, song: Path, pages: list[Path]) -> bool:
         """Whether a song was tagged as it is now, and its pages are there."""
-        line = self._lines.get(song)
-        return line is not None and line[1] == _state(song, pages) and all(page.exists() for page in pages)
+        line, state = self._lines.get(song), _state(song, pages)
+        self._states[song] = state
+        return line is not None and line[1] == state and all(page.exists() for page in pages)
 
-    def add(self, song: Taggram, pages: list[Path]) -> None:
-        """Keep a song whose pages are written."""
-        state = _state(song.path, pages)
+    def add(self, song: Taggram) -> None:
+        """Keep a song whose pages are written, as of when it was asked for: it may have changed since it was read."""
+        state = self._states[song.path]
         values = {"file": str(song.path), "state": state, "seconds": song.seconds, "begins": song.begins.tolist()}
         values |= {name: getattr(song, name) for name in _TEXTS}
         values |= {name: base64.b64encode(getattr(song, name).tobytes()).decode() for name in _ARRAYS}

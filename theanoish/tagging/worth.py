@@ -32,6 +32,7 @@ class Worth:
 
 
 UNKNOWN = Worth()
+_OWN = "test clips of its own"
 
 
 def read_worth(checkpoint: Path, update: Any) -> Worth:
@@ -67,7 +68,7 @@ def _of_card(card: dict[str, Any]) -> Worth:
     test, labels = card["test"], card["trained_on"]["labels"].rstrip(".")
     sentences = [
         f"On the tags that it learned: {labels}.",
-        f"{_mean(test['mean_auc'], test['clips'])}; not {test['is_not']}.",
+        f"{_mean(test['mean_auc'], test['clips'], test.get('of', _OWN))}; not {test['is_not']}.",
     ]
     rows = [(row["tag"], row["test_auc"], row["test_clips"]) for row in card["tags"]]
     return _worth(sentences, rows, test["clips"], rare)
@@ -91,8 +92,8 @@ def _worth(
     return Worth([*sentences, beside], {tag: auc for tag, (auc, _) in defined.items()}, rare, frozenset(chance) - rare)
 
 
-def _mean(auc: float, clips: int) -> str:
-    return f"Mean AUC {auc:.2f} on {clips} test clips of its own (.5 is chance)"
+def _mean(auc: float, clips: int, of: str = _OWN) -> str:
+    return f"Mean AUC {auc:.2f} on {clips} {of} (.5 is chance)"
 
 
 def standard_error(auc: float, positives: int, clips: int) -> float:

@@ -6,13 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.data.dataset import Windows
-from theanoish.model.compile import copied_to_device, hold_on_device
+from theanoish.model.compile import copied_to_device, held_on_device
 from theanoish.settings import Settings
 from theanoish.training.sampling import draw_examples
 
@@ -88,12 +87,7 @@ class Resident:
 
     def __init__(self, windows: Windows, labels: NDArray[np.uint8], settings: Settings) -> None:
         self._windows, self._settings = windows, settings
-        clips = windows.read_whole_clips()
-        # with static shapes, without which JAX does not compile what PyTensor makes of the indexing below
-        self._clips = pytensor.shared(clips, shape=clips.shape, borrow=True)
-        self._labels = pytensor.shared(labels, shape=labels.shape, borrow=True)
-        hold_on_device(self._clips, clips)
-        hold_on_device(self._labels, labels)
+        self._clips, self._labels = held_on_device(windows.read_whole_clips()), held_on_device(labels)
 
     def graph_inputs(self, blocks: list[TensorVariable]) -> tuple[list[TensorVariable], dict[Any, Any]]:
         """Inputs and givens of the compiled function, for symbolic blocks of windows and labels."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+FEW_CLIPS, FEW_POSITIVES = 100, 5  # a split of fewer clips, and a tag that fewer have or lack, say little alone
+
 
 @dataclass(frozen=True)
 class TagScores:

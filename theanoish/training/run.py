@@ -2,9 +2,9 @@
 
 The folder holds ``settings.json``, ``log.jsonl`` (one line a validation), ``curve.png``, ``checkpoint.pkl`` (the
 averaged parameters with the best validation AUC), ``state.pkl`` (what the run resumes from, the last averaged
-parameters among it) and, if the strided filters do not
-start as noise, ``initial_filters.npy`` and ``initial_filters.json`` (what they were made with). Whoever trains it holds
-its lock (`theanoish.files.locked`) from before the run is started or resumed, so that no two processes do.
+parameters among it) and, if the strided filters do not start as noise, ``initial_filters.npy`` and
+``initial_filters.json`` (what they were made with). Whoever trains it holds its lock (`theanoish.files.locked`) from
+before the run is started or resumed, so that no two processes do.
 """
 
 import json
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError, naming
-from theanoish.files import write_json, write_text
+from theanoish.files import write_json, write_text, written_whole
 from theanoish.interrupt import StopRequest
 from theanoish.machine import BACKENDS, versions_in_use
 from theanoish.model.network import set_all, to_file
@@ -30,7 +30,7 @@ from theanoish.training.metrics import chance_error, score_tags
 from theanoish.training.prediction import ClipPredictions, Predictor
 from theanoish.training.progress import Progress, Report
 from theanoish.training.trainer import Trainer
-from theanoish.training.unsupervised import store_filters
+from theanoish.training.unsupervised import LEARNED_WITH
 
 _SAME = 1e-7  # predictions that differ by no more are those of a network that hears nothing
 
@@ -72,11 +72,7 @@ class Run:
     def train(self, stop: StopRequest, report: Report) -> bool:
         """Train until all updates are done or `stop` is requested; then the state is on disk.
 
-        Parameters
-        ----------
-        stop : StopRequest
-        report : callable
-            Called with the run's `Progress` after every block of updates and every validation.
+        `report` is called with the run's `Progress` after every block of updates and every validation.
 
         Returns
         -------
@@ -140,8 +136,7 @@ class Run:
         progress.history.append({**entry, "best": best, "time": time.time()})
         progress.loss_sum, progress.loss_count = 0.0, 0
         if best:  # before the state, which must not know of a checkpoint that is not there
-            train = self.dataset.rows("train")
-            artists = sorted({self.dataset.artists[row] for row in train} - {""})
+            artists = sorted({self.dataset.artists[row] for row in self.dataset.rows("train")} - {""})
             values = {"parameters": self._trainer.averaged.values(), "validation_auc": auc, "artists": artists}
             checkpoint.save(self.folder / "checkpoint.pkl", checkpoint.CHECKPOINT, self._common() | values)
         write_text(self.folder / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in progress.history))
@@ -161,8 +156,8 @@ class Run:
         """Write ``state.pkl``, which the run resumes from."""
         losses = {"sum": self.progress.loss_sum, "count": self.progress.loss_count}
         memory = {name: to_file(variable.get_value()) for name, variable in self._trainer.memory.items()}
-        values = {"parameters": self.network.values(), "memory": memory, "losses": losses}
-        checkpoint.save(self.folder / "state.pkl", checkpoint.STATE, self._common() | values)
+        values = self._common() | {"parameters": self.network.values(), "memory": memory, "losses": losses}
+        checkpoint.save(self.folder / "state.pkl", checkpoint.STATE, values)
 
     def _common(self) -> dict[str, Any]:
         return {
@@ -178,9 +173,17 @@ class Run:
 
     def write_settings(self) -> None:
         """Write ``settings.json``, for people and for sweeps."""
-        common = self._common()
-        values = {name: common[name] for name in ("settings", "data", "initial", "backend", "versions")}
-        write_json(self.folder / "settings.json", values | {"data": common["data"]["path"]})
+        values = {"settings": self.settings.as_dict(), "data": self._data["path"], "initial": self.initial}
+        write_json(self.folder / "settings.json", values | {"backend": self.backend, "versions": versions_in_use()})
+
+    def store_filters(self, filters: NDArray[np.float32]) -> None:
+        """Write ``initial_filters.npy``, and to ``initial_filters.json`` what made them."""
+        with written_whole(self.folder / "initial_filters.npy") as beside, beside.open("wb") as file:
+            np.save(file, filters)
+        fields = ("initial_filters", "strided_filters", "pool_size", "length", "seed")
+        made_with = {name: getattr(self.settings, name) for name in fields}
+        made_with |= LEARNED_WITH.get(self.settings.initial_filters, {})
+        write_json(self.folder / "initial_filters.json", {"checkpoint": self.initial} if self.initial else made_with)
 
     def begin(self, initial: Path | None) -> NDArray[np.float32] | None:
         """Give a new network the parameters that it starts from: measured ones, or those of a checkpoint.
@@ -194,16 +197,15 @@ class Run:
         self._trainer.measure_start(filters)
         if initial is None:
             return filters
-        saved, _ = checkpoint.load_network(initial)
+        saved, other = checkpoint.load_network(initial)
         parameters = saved["parameters"]
         if saved["tags"] != self.dataset.tags:
-            output = {name: array for name, array in self.network.values().items() if name.startswith("output/")}
-            parameters = parameters | output
+            parameters |= {n: array for n, array in self.network.values().items() if n.startswith("output/")}
         try:
             self.network.set_values(parameters)
         except InputError as error:
-            name = Settings.from_dict(saved["settings"]).name
-            raise InputError(f"{initial}: {error}; it is of {name}, and {self.settings.name} is asked for") from error
+            is_of = other.settings.name
+            raise InputError(f"{initial}: {error}; it is of {is_of}, and {self.settings.name} is asked for") from error
         self.initial = f"{_noted(initial)}, update {saved['update']}"
         return parameters["strided/filters"] / parameters["start/loudness"] if "strided/filters" in parameters else None
 
@@ -249,7 +251,7 @@ def start_run(folder: Path, settings: Settings, dataset: Dataset, backend: str, 
     filters = run.begin(initial)
     folder.mkdir(parents=True, exist_ok=True)
     if filters is not None:
-        store_filters(folder, settings, filters, run.initial)
+        run.store_filters(filters)
     run.save_state()
     run.write_settings()
     return run

@@ -41,23 +41,21 @@ class Trainer:
 
     def __init__(self, settings: Settings, dataset: Dataset, backend: str, resident: bool | None = None) -> None:
         self.settings, self.backend = settings, backend
+        self.network = Network(settings, len(dataset.tags))
+        self._memory: Shared | None = None
+        self._compiled: dict[int, Any] = {}
         rows = dataset.rows("train")
-        windows = dataset.windows(settings, rows)
+        self._windows, self._labels = windows, labels = dataset.windows(settings, rows), dataset.labels[rows]
         room = _DEVICE_SHARE * free_device_memory(backend)
         if resident is None:
             held = len(rows) * int(windows.counts.max())  # every clip as long as the longest
             size = held * int(np.prod(windows.shape[1:])) * windows.dtype.itemsize
             resident = size < room
-        labels = dataset.labels[rows]
-        self._feed: Resident | ReadAhead
-        if resident:
-            self._feed = Resident(windows, labels, settings)
-        else:
+        self._feed: ReadAhead | Resident
+        if not resident:
             self._feed = ReadAhead(windows, labels, settings, to_accelerator=room > 0)
-        self.network = Network(settings, len(dataset.tags))
-        self._memory: Shared | None = None
-        self._compiled: dict[int, Any] = {}
-        self._windows, self._labels = windows, labels
+        else:
+            self._feed = Resident(windows, labels, settings)
 
     def measure_start(self, filters: NDArray[np.float32] | None = None) -> None:
         """Measure what a new network starts from, with `filters` as its strided convolution's if they are not noise."""

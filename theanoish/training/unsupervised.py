@@ -5,7 +5,6 @@ Both see frames of the training split, whitened (`_whitening`). Independent subs
 damped spherical k-means (2012), the authors' own method of 2013, for the shapes that frames most often have.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,10 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from theanoish.errors import InputError
-from theanoish.files import write_json, written_whole
 from theanoish.model.compile import compile_function
 from theanoish.model.initial_filters import mel_filters_in_time
 from theanoish.representation import COMPRESSION, FULL_SCALE
-from theanoish.settings import LEARNED_FILTERS, Settings
+from theanoish.settings import LEARNED_FILTERS
 
 FRAMES = 40_000
 SILENCE = 0.01  # frames below this share of the mean loudness are dropped
@@ -84,15 +82,6 @@ def learn_filters(
         responses: Array = (whitened[:_FRAMES_COMPARED] @ centroids.T).astype(np.float32)
         learned = centroids[pools_of_similar(responses, pool_size)] @ whitening
     return _as_loud_as_a_spectrogram(learned, audible[:_FRAMES_COMPARED], pool_size)
-
-
-def store_filters(folder: Path, settings: Settings, filters: Array, checkpoint: str) -> None:
-    """Write ``initial_filters.npy`` to a run's folder, and to ``initial_filters.json`` what made them."""
-    with written_whole(folder / "initial_filters.npy") as beside, beside.open("wb") as file:
-        np.save(file, filters)
-    fields = ("initial_filters", "strided_filters", "pool_size", "length", "seed")
-    made_with = {name: getattr(settings, name) for name in fields} | LEARNED_WITH.get(settings.initial_filters, {})
-    write_json(folder / "initial_filters.json", {"checkpoint": checkpoint} if checkpoint else made_with)
 
 
 def independent_subspaces(whitened: Array, pool_size: int, generator: np.random.Generator, backend: str) -> Array:
