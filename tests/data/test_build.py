@@ -96,6 +96,7 @@ def test_file_holds_what_the_source_says(tmp_path, make_source):
         attributes = dict(file.attrs)
     assert attributes["format"] == "theanoish" and attributes["sample_rate"] == 16_000
     assert attributes["source"] == "source" and str(tmp_path) not in str(attributes)
+    assert attributes["built_with"] == "--source source"
     assert {"python", "numpy", "h5py", "libsndfile", "theanoish"} <= set(json.loads(attributes["versions"]))
     assert json.loads(attributes["settings"])["representations"] == NAMES
 
