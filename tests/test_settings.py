@@ -7,7 +7,6 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from theanoish.errors import InputError
-from theanoish.experiments.paper import TABLES, paper_auc
 from theanoish.settings import METADATA, Settings
 
 
@@ -118,8 +117,6 @@ def test_names_tell_networks_apart():
     larger = replace(mel, fixed_filters=True, strided_rate=None, strided_filters=256, filters=64)
     assert larger.name == "raw_256_256_log-square_l2_2_mel-filters_fixed_256_strided_64_filters"
     assert Settings(frontend="mel", mel_bands=64).name == "mel_256_256_64_bands"
-    names = [cell.settings.name for cell in TABLES["future"]]
-    assert len(set(names)) == len(names) > 10
 
 
 def test_round_trip_as_plain_values():
@@ -185,16 +182,3 @@ def test_any_values_make_settings_or_a_short_message(changes):
     expected = {name: value for name, value in changes.items() if value is not None}
     assert settings.as_dict() == settings.as_dict() | expected
     assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings
-
-
-def test_papers_figures():
-    """A few numbers as they stand in the paper; the training settings, which it does not give, do not matter."""
-    assert paper_auc(Settings(frontend="mel", learning_rate=0.3, seed=9)) == 0.8815
-    assert paper_auc(Settings(frontend="raw")) == 0.8487
-    assert paper_auc(Settings(length=1024, stride=1024)) == 0.8366
-    assert paper_auc(Settings(length=1024, stride=1024, nonlinearity="log-absolute")) == 0.7487
-    assert paper_auc(Settings(length=1024, stride=1024, pooling="l2", pool_size=4)) == 0.8387
-    assert paper_auc(Settings(length=1024, stride=1024, pooling="max", pool_size=2)) == 0.8183
-    assert paper_auc(Settings(length=128, stride=128)) is None
-    assert paper_auc(Settings(dropout=0.5)) is None
-    assert [len(TABLES[table]) for table in "123"] == [10, 3, 5]
