@@ -4,7 +4,7 @@ keys and tag, and nothing in them stands over the edge of a phone."""
 import numpy as np
 import pytest
 
-from small_song import write_song
+from small_song import write_encoded, write_song
 from theanoish.tagging.app import write_app
 from theanoish.tagging.page import write_page
 from theanoish.tagging.tables import parts_as_text
@@ -124,6 +124,28 @@ def test_filter(page):
     assert find(page, "#none").is_displayed()
 
 
+def test_zoom(page):
+    map_of = "const map = document.querySelector('#map'); return [map.scrollLeft, map.scrollWidth, map.clientWidth]"
+    press(page, KEYS.END)
+    find(page, "#closer").click()
+    assert not find(page, "#closer").is_enabled()  # a minute in halves: a closer look would show less than 20 s
+    left, width, seen = page.execute_script(map_of)
+    names = width - find(page, "#field").size["width"]
+    assert width - names == pytest.approx(2 * (seen - names), abs=2)
+    assert left == pytest.approx(width - seen, abs=2)  # the end, which was moved to
+    assert [mark.text for mark in page.find_elements("css selector", "#axis text")][1] == "0:05"
+    page.execute_script(
+        """const { x, width } = arguments[0].getBoundingClientRect(), at = x + width * 0.75; // in the middle
+        const { y } = document.querySelector(".strip").getBoundingClientRect();
+        document.elementFromPoint(at, y + 5).dispatchEvent(new MouseEvent("click", { clientX: at, bubbles: true }));""",
+        find(page, "#field"),
+    )
+    assert moment(page) == pytest.approx(45, abs=1)
+    page.execute_script("document.querySelector('audio').pause()")
+    press(page, "-")
+    assert page.execute_script(map_of)[1] == seen
+
+
 def test_values_under_the_pointer(page):
     if page.execute_script("return innerWidth") < 500:
         pytest.skip("a phone has no pointer")
@@ -172,7 +194,7 @@ def test_app_hears_what_python_hears(browser, app, tmp_path):
     songs = [tmp_path / f"{kind} <b>{rate}</b>.{kind.lower()}".replace("/", "\u2044") for kind, rate in KINDS]
     for song, (kind, rate) in zip(songs, KINDS, strict=True):
         if kind == "M4A":
-            write_m4a(song, write_song(tmp_path / "m4a.wav", 10, rate=rate, channels=2))
+            write_encoded(song, 10, "aac", rate, channels=2)
         else:
             write_song(song, 10, rate=rate, channels=2, format=kind)
     broken = tmp_path / "<i>no music.mp3"
@@ -195,12 +217,3 @@ def test_app_hears_what_python_hears(browser, app, tmp_path):
     assert [entry for entry in browser.get_log("browser") if "favicon" not in entry["message"]] == []
     requests = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith('blob:')).length"
     assert browser.execute_script(requests) == 0
-
-
-def write_m4a(path, wav):
-    import av
-
-    with av.open(str(wav)) as source, av.open(str(path), "w", format="ipod") as output:
-        stream = output.add_stream("aac", rate=source.streams.audio[0].rate)
-        for frame in [*source.decode(audio=0), None]:
-            output.mux(stream.encode(frame))

@@ -8,7 +8,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-import av
 import numpy as np
 import pytest
 import soundfile
@@ -16,7 +15,7 @@ from matplotlib import rc_context
 from matplotlib.font_manager import fontManager
 from matplotlib.image import imread
 
-from small_song import write_song
+from small_song import write_encoded, write_song
 from theanoish.errors import InputError
 from theanoish.tagging.page import write_page
 from theanoish.tagging.picture import check_format, draw_picture
@@ -63,14 +62,8 @@ def data_and_sound(page):
     return json.loads(texts["data"][0]), base64.b64decode(texts.get("sound", [""])[0], validate=True)
 
 
-def encoded(path, codec, rate=48_000, **how):
-    """A song as FFmpeg writes it, into what the path's ending names."""
-    wav = write_song(path.with_name("source.wav"), 7, rate=rate, **how)
-    with av.open(str(wav)) as source, av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=rate)
-        for frame in [*source.decode(audio=0), None]:
-            output.mux(stream.encode(frame))
-    return path
+def write(path, **how):
+    return (write_encoded if "codec" in how else write_song)(path, 7, **how)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +79,7 @@ def encoded(path, codec, rate=48_000, **how):
     ],
 )
 def test_files_that_browsers_play_are_embedded_as_they_are(tmp_path, name, how, kind):
-    make = encoded if "codec" in how else lambda path, **how: write_song(path, 7, **how)
-    song = make(tmp_path / name, **how)
+    song = write(tmp_path / name, **how)
     write_page(tmp_path / "page.html", taggram_of(song), "some network")
     data, sound = data_and_sound(tmp_path / "page.html")
     assert (data["type"], sound) == (kind, song.read_bytes())
@@ -107,8 +99,7 @@ def test_files_that_browsers_play_are_embedded_as_they_are(tmp_path, name, how, 
     ],
 )
 def test_other_sound_is_made_into_mp3_in_stereo(tmp_path, name, how, rate):
-    make = encoded if "codec" in how else lambda path, **how: write_song(path, 7, **how)
-    write_page(tmp_path / "page.html", taggram_of(make(tmp_path / name, **how)), "some network")
+    write_page(tmp_path / "page.html", taggram_of(write(tmp_path / name, **how)), "some network")
     data, sound = data_and_sound(tmp_path / "page.html")
     about = soundfile.info(io.BytesIO(sound))
     assert (data["type"], about.format, about.channels, about.samplerate) == ("audio/mpeg", "MP3", 2, rate)
