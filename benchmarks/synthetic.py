@@ -6,10 +6,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.representation import MEL_CHANNELS
+from theanoish.representation import MEL_CHANNELS, USUAL_SAMPLES
 from theanoish.settings import Settings
 
-CLIP_SAMPLES = 465_600  # 29.1 seconds, as in MagnaTagATune
 TAGS = 50
 
 
@@ -28,7 +27,7 @@ def write_dataset(path: Path, networks: list[Settings], clips: int = 40) -> None
         file["tags"] = [f"tag {i}" for i in range(TAGS)]
         file["labels"] = (generator.random((clips, TAGS)) < 0.1).astype(np.uint8)
         file["clips/id"] = np.arange(clips)
-        file["clips/samples"] = np.full(clips, CLIP_SAMPLES)
+        file["clips/samples"] = np.full(clips, USUAL_SAMPLES)
         for name in ("path", "artist", "album", "title"):
             file[f"clips/{name}"] = [f"{name} {i}" for i in range(clips)]
         file["clips/split"] = ["train"] * clips
@@ -39,10 +38,10 @@ def write_dataset(path: Path, networks: list[Settings], clips: int = 40) -> None
 def _write_representation(group: h5py.Group, settings: Settings, clips: int) -> None:
     generator = np.random.default_rng(1)  # the same values whatever else the file holds
     if settings.frontend == "raw":
-        count = CLIP_SAMPLES
+        count = USUAL_SAMPLES
         values = np.clip(generator.standard_normal(clips * count, np.float32) * 4000, -32768, 32767).astype(np.int16)
     else:
-        count = int(settings.representation.rows_of(CLIP_SAMPLES))
+        count = int(settings.representation.rows_of(USUAL_SAMPLES))
         values = generator.gamma(2.0, size=(clips * count, MEL_CHANNELS)).astype(np.float32)
     group["values"] = values
     group["start"] = np.arange(clips) * count

@@ -3,11 +3,10 @@
 from results.shown import table
 from theanoish.experiments.cost import cost
 from theanoish.experiments.paper import TABLES
-from theanoish.representation import WINDOW_SAMPLES
+from theanoish.representation import USUAL_SAMPLES, WINDOW_SAMPLES
 from theanoish.settings import Settings
 
 CLIPS, CORES = (25_863, 100_000, 1_000_000), (1, 16, 100)
-CLIP_SAMPLES = 465_984
 MP3_BYTES = 3e9 / 25_863  # of a clip
 # Per second on one core, unless said otherwise
 BUILT = 76 / 2  # clips, from MP3 to samples and log-mel frames
@@ -32,7 +31,7 @@ def costs() -> str:
     rows = []
     for clips in CLIPS:
         each = [training_hours(settings, clips) for settings in networks]
-        stored = clips * sum(r.rows_of(CLIP_SAMPLES) * r.row_bytes for r in (mel.representation, raw.representation))
+        stored = clips * sum(r.rows_of(USUAL_SAMPLES) * r.row_bytes for r in (mel.representation, raw.representation))
         longest = [shown(training_hours(settings, clips)) for settings in (mel, raw)]
         for cores in CORES:
             values = {
@@ -42,7 +41,7 @@ def costs() -> str:
                 "build": shown(clips / min(BUILT * cores, WRITTEN) / 3600),
                 "train mel / raw": " / ".join(longest),
                 f"train {len(networks) * SEEDS} networks": shown(max(*each, SEEDS * sum(each) / cores)),
-                "evaluate": shown(0.2 * clips * (CLIP_SAMPLES // WINDOW_SAMPLES) / WINDOWS / 3600),
+                "evaluate": shown(0.2 * clips * (USUAL_SAMPLES // WINDOW_SAMPLES) / WINDOWS / 3600),
                 "tag": shown(clips / (SONGS * cores) / 3600),
                 "memory, GB": shown(cores * (PROCESS_GB + TABLES_GB * clips)),
                 "reads, GB/s": shown(cores * read_bytes(mel) / 1e9),

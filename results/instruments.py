@@ -6,7 +6,8 @@ TABLE is CSV: `file` (beside the table), `source` (who recorded it), `kind` ("pl
 `instrument` (several with a + between), and anything more. An instrument that the network has no tag for speaks against
 all its instruments, and for its family. AUCs are means over the checkpoints, which differ in their seeds. The 95 %
 intervals are over the sources, drawn whole, because one player, room or microphone says little of others, and over the
-seeds. Instruments of one or two sources are listed, but not in the means.
+seeds. Instruments of one or two sources are listed, but not in the means. "pairs" are two recordings of other sources
+and instruments, laid over each other. A recording is in about two of them, so that their intervals are too narrow.
 """
 
 import argparse
@@ -18,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import theanoish
+from theanoish.data.audio import decode
 from theanoish.experiments.statistics import interval, mean_over_tags, resample, tag_aucs
 from theanoish.files import write_json
+from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.worth import Worth
 
 FAMILIES = {
@@ -43,9 +46,26 @@ def played(instruments: str) -> set[str]:
     return {name.replace("-", " ") for name in names} | {FAMILY_OF[name] for name in names if name in FAMILY_OF}
 
 
-def listen(rows: Rows, folder: Path, checkpoint: Path) -> Heard:
+def laid_over(rows: Rows, sounds: list[NDArray[np.int16]]) -> tuple[Rows, list[NDArray[np.float32]]]:
+    """Pairs of recordings, equally loud within 4 dB, as long as the shorter one."""
+    generator = np.random.default_rng(0)
+    order = np.concatenate([generator.permutation(len(rows)) for _ in range(2)])
+    pairs, both = [], []
+    for first, second in zip(order[::2], order[1::2], strict=False):
+        one, other = rows[first], rows[second]
+        if one["source"] != other["source"] and not played(one["instrument"]) & played(other["instrument"]):
+            length = min(len(sounds[first]), len(sounds[second]))
+            parts = [sounds[i][:length] / max(1.0, sounds[i][:length].std()) for i in (first, second)]
+            mixed = parts[0] + parts[1] * 10 ** (generator.uniform(-4, 4) / 20)
+            both.append((mixed / np.abs(mixed).max() / 2).astype(np.float32))
+            pairs.append({key: f"{one[key]}+{other[key]}" for key in ("file", "source", "instrument")})
+    return pairs, both
+
+
+def listen(sounds: list[NDArray[Any]], checkpoint: Path) -> Heard:
     tagger = theanoish.load(checkpoint, all_tags=True)
-    return tagger.tags, np.array([tagger.windows(folder / row["file"]).means for row in rows], np.float64), tagger.worth
+    means = [tagger.windows(sound, sample_rate=SAMPLE_RATE).means for sound in sounds]
+    return tagger.tags, np.array(means, np.float64), tagger.worth
 
 
 def score(rows: Rows, heard: list[Heard], names: set[str]) -> dict[str, Any]:
@@ -112,14 +132,19 @@ def main() -> None:
     arguments = parser.parse_args()
     with arguments.table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    heard = [listen(rows, arguments.table.parent, checkpoint) for checkpoint in arguments.checkpoints]
+    sounds = [decode(arguments.table.parent / row["file"]) for row in rows]
+    heard = [listen(sounds, checkpoint) for checkpoint in arguments.checkpoints]
+    parts = {"all": (rows, heard)}
+    for kind in ("played", "notes"):
+        those = [i for i, row in enumerate(rows) if row["kind"] == kind]
+        parts[kind] = [rows[i] for i in those], [(tags, means[those], worth) for tags, means, worth in heard]
+    pairs, both = laid_over(rows, sounds)
+    parts["pairs"] = pairs, [listen(both, checkpoint) for checkpoint in arguments.checkpoints]
     found: dict[str, Any] = {}
-    for which in ("all", "played", "notes"):
-        those = [i for i, row in enumerate(rows) if which in ("all", row["kind"])]
-        part = [(tags, means[those], worth) for tags, means, worth in heard]
+    for which, (part, of_part) in parts.items():
         print(f"\n| {which} | recordings (sources) | AUC | 95 % interval | own test |\n| --- | --- | --- | --- | --- |")
-        for name, tags in (("instruments", INSTRUMENTS), ("families", set(FAMILIES))):
-            scores = found[f"{which} {name}"] = score([rows[i] for i in those], part, tags)
+        for name, names in (("instruments", INSTRUMENTS), ("families", set(FAMILIES))):
+            scores = found[f"{which} {name}"] = score(part, of_part, names)
             print("\n".join(lines(scores, name)))
             print(f"likeliest right: {scores['likeliest_is_right']:.0%} of {scores['of_recordings']}")
     if arguments.json:

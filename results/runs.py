@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from theanoish.data.dataset import Dataset
-from theanoish.experiments.contrasts import score_networks
+from theanoish.experiments.contrasts import Scores, score_networks
 from theanoish.experiments.cost import cost
 from theanoish.experiments.evaluation import Predictions, read_predictions
 from theanoish.experiments.figures import initial_filters
@@ -76,6 +76,11 @@ def describe_run(folder: Path) -> dict[str, Any]:
     }
 
 
+def _minus(first: Scores, second: Scores) -> Scores:
+    """Differences seed by seed, of parameters of the same runs."""
+    return first[0] - second[0], first[1] - second[1]
+
+
 def compare(predictions: dict[str, dict[str, list[Predictions]]]) -> dict[str, dict[str, dict[str, Any]]]:
     """Each network's AUC by seed, its mean with an interval, and its differences from `OTHERS`.
 
@@ -93,7 +98,9 @@ def compare(predictions: dict[str, dict[str, list[Predictions]]]) -> dict[str, d
     )
 
     def over_seeds(*signed: tuple[float, str]) -> tuple[float, list[float] | None]:
-        parts = [(sign, *scores[name]) for sign, name in signed]
+        return of_parts([(sign, *scores[name]) for sign, name in signed])
+
+    def of_parts(parts: list[Any]) -> tuple[float, list[float] | None]:
         value, bounds = interval(parts, resamples.units)
         return float(value), bounds if all(len(aucs) > 1 for _, aucs, _ in parts) else None  # one seed says nothing
 
@@ -105,7 +112,7 @@ def compare(predictions: dict[str, dict[str, list[Predictions]]]) -> dict[str, d
             "mean_auc": mean,
             "interval": bounds,
             "differences": {o: over_seeds((1.0, f"{which} {name}"), (-1.0, f"{which} {o}")) for o in others},
-            "less_plain": over_seeds((1.0, f"{which} {name}"), (-1.0, f"plain {name}")),
+            "less_plain": of_parts([(1.0, *_minus(scores[f"{which} {name}"], scores[f"plain {name}"]))]),
         }
 
     return {name: {which: describe_network(which, name) for which in predictions} for name in predictions["best"]}

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import h5py
@@ -158,8 +159,18 @@ def test_exported_weights_are_those_of_the_checkpoint(tmp_path, ending):
     assert arrays.keys() == saved["parameters"].keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, saved["parameters"][name])
+
+
+def test_what_cannot_be_exported_says_what_to_do(tmp_path, monkeypatch):
+    checkpoint = str(MODELS / "raw_256_256.pkl")
     with pytest.raises(InputError, match="ending"):
-        export.main([str(checkpoint), "out.txt"])
+        export.main([checkpoint, "out.txt"])
+    monkeypatch.delitem(sys.modules, "theanoish.export.graph", raising=False)
+    for name in ("onnx", "safetensors"):
+        for module in (name, f"{name}.numpy"):
+            monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(InputError, match=f"{re.escape(sys.executable)} -m pip install {name}; or"):
+            export.main([checkpoint, str(tmp_path / f"out.{name}")])
 
 
 def test_the_notebook_runs(tmp_path):

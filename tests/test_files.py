@@ -46,6 +46,14 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert names(tmp_path) == ["a"]
 
 
+def test_a_file_is_on_disk_before_it_takes_its_place_and_the_folder_after(tmp_path, monkeypatch):
+    done, replace = [], os.replace
+    monkeypatch.setattr("theanoish.files.sync_to_disk", lambda path: done.append(path.name.split(".")[0]))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("replaced"), replace(*paths)))
+    write_text(tmp_path / "a", "words")
+    assert done == ["a", "replaced", tmp_path.name]
+
+
 def test_no_output_replaces_an_input_or_another_output(tmp_path):
     song, link = tmp_path / "a.mp3", tmp_path / "link"
     song.write_bytes(b"music")

@@ -57,7 +57,25 @@ def test_a_network_is_scored_on_recordings_of_others(tmp_path, monkeypatch, caps
     right = np.mean([[has[each[row]][row] for row in alone] for each in likeliest])
     assert found["all instruments"]["likeliest_is_right"] == pytest.approx(right)
     assert found["played families"]["recordings"] == found["notes families"]["recordings"] == 12
+    assert found["pairs instruments"]["recordings"] > 0
     assert f"| brass | 8 (6) | {aucs['brass']:.2f} |" in capsys.readouterr().out
+
+
+def test_pairs_are_of_other_sources_and_instruments_and_equally_loud():
+    kinds = ["flute", "cello", "voice"] * 8
+    rows = [{"source": f"{i // 4}", "file": f"{i}", "instrument": kinds[i]} for i in range(24)]
+    tones = [np.sin(np.arange(4000 + i) * (i + 1) * np.pi / 30) for i in range(24)]
+    pairs, sounds = instruments.laid_over(
+        rows, [(tone * (i + 1) * 1000).astype(np.int16) for i, tone in enumerate(tones)]
+    )
+    assert len(pairs) > 5
+    for pair, sound in zip(pairs, sounds, strict=True):
+        first, second = (int(number) for number in pair["file"].split("+"))
+        assert rows[first]["source"] != rows[second]["source"]
+        assert rows[first]["instrument"] != rows[second]["instrument"]
+        assert len(sound) == 4000 + min(first, second)
+        levels = [abs(sound[: 60 * 60] @ tones[i][: 60 * 60]) for i in (first, second)]
+        assert 10 ** (-4.2 / 20) < levels[0] / levels[1] < 10 ** (4.2 / 20)
 
 
 def test_an_instrument_of_few_sources_is_not_in_the_mean():

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from threadpoolctl import threadpool_info
 
 from theanoish.errors import InputError
 from theanoish.processes import in_order, in_parallel
@@ -26,15 +25,21 @@ def test_every_result_comes_once_in_order():
     assert list(in_parallel(die_at, [Path(str(i)) for i in range(10, 30)], 3)) == list(range(10, 30))
 
 
-def threads_of_libraries(number: int) -> int:
-    import numpy  # noqa: F401  # which pytest's workers have not loaded before, and a script's have
-
-    return max(library["num_threads"] for library in threadpool_info())
-
-
-def test_a_worker_computes_with_one_thread_whenever_its_libraries_are_loaded():
-    """More would cost time, and may give spectrograms other last bits than a build by the script has."""
-    assert set(in_parallel(threads_of_libraries, range(4), 2)) == {1}
+def test_a_worker_computes_with_one_thread_whenever_its_libraries_are_loaded(tmp_path):
+    """More would cost time, and may give spectrograms other last bits: here before a worker begins its first task."""
+    program = (
+        "import sys; from threadpoolctl import threadpool_info; from theanoish.processes import in_parallel\n"
+        "if 'early' in sys.argv: import numpy\n"
+        "def threads(number):\n"
+        "    import numpy\n"
+        "    return max(library['num_threads'] for library in threadpool_info())\n"
+        "if __name__ == '__main__': print(set(in_parallel(threads, range(4), 2)))\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"}
+    for when in ("early", "late"):
+        command = [sys.executable, "program.py", when]
+        assert subprocess.check_output(command, cwd=tmp_path, env=environment, text=True) == "{1}\n", when
 
 
 def test_a_worker_that_dies_is_told():
@@ -57,6 +62,17 @@ def kill_others(place: Path) -> None:
 def test_workers_that_are_killed_while_they_wait_do_not_hold_up_the_end(tmp_path):
     with suppress(BrokenProcessPool):  # or all results had come
         list(in_order(kill_others, [tmp_path / name for name in ("a", "b", "last")], 3, 3))
+
+
+def large(number: int) -> bytes:
+    return bytes(2**24)
+
+
+def test_results_that_are_sent_by_half_do_not_hold_up_the_end():
+    for _ in range(3):
+        results = in_order(large, range(12), 2, 9)
+        next(results)
+        results.close()
 
 
 class Slow(list):

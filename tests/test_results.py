@@ -2,6 +2,7 @@
 
 import csv
 
+import matplotlib.image
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -9,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from conftest import write_tables
 from results.by_font import compare
 from results.merge import merge
-from results.runs import describe
+from results.rate_curve import curves, draw_all, place
+from results.runs import PAIRS, describe
 from small_data import small_settings, write_small_data
 from theanoish import api
 from theanoish.experiments import evaluation
@@ -85,3 +87,17 @@ def test_runs_say_what_the_last_parameters_score_and_how_far_filters_went(tmp_pa
     distance = np.linalg.norm(best["parameters"]["strided/filters"] - start, axis=1) / np.linalg.norm(start, axis=1)
     assert found["moved"]["largest"] == pytest.approx(distance.max(), rel=1e-5)
     assert 0 < found["moved"]["median"] < 1
+
+
+def test_curve_is_drawn_once_all_rates_are_measured(tmp_path, monkeypatch):
+    rates = ("rate_1", "rate_0.1", "rate_0.01", "rate_0.0001", "fixed")
+    names = ["mel_256_256", "raw_256_256", PAIRS, *(f"{PAIRS}_{rate}" for rate in rates)]
+    networks = {name: {"last": {"aucs": [0.5 + number / 10]}} for number, name in enumerate(names[:5])}
+    monkeypatch.setattr("results.rate_curve.runs", lambda: {"notes": networks})
+    assert "real notes, averaged" in curves()  # the prototype's
+    networks |= {name: {"last": {"aucs": [0.6]}} for name in names[5:]}
+    assert curves()["notes"]["rates"]["0.001"] == [0.7]
+    assert curves()["notes"]["spectrograms"] == [0.5]
+    assert [place(rate) for rate in ("1", "0.01", "0")] == [0, -2, -5]
+    draw_all(tmp_path / "curve.png")
+    assert matplotlib.image.imread(tmp_path / "curve.png").std() > 0

@@ -278,7 +278,7 @@ APE += [PICTURE, b"APETAGEX" + APE[0][8:16] + bytes(7) + b"\x80" + bytes(8)]
         (b"".join(APE) + b"TAG" + PICTURE[:125], False),
         (b"LYRICSBEGIN" + PICTURE + b"060011LYRICS200" + b"TAG" + PICTURE[:125], False),
         (PICTURE + APE[2][:23] + bytes(9), False),  # of version 1, without a header
-        (b"ID3\x04\0\x10\0\0\x03\x50" + PICTURE[: 3 * 128 + 0x50] + b"3DI\x04\0\x10\0\0\x03\x50", False),
+        (b"ID3\x04\0\x10\0\x03\x54\x60" + PICTURE + b"3DI\x04\0\x10\0\x03\x54\x60", False),
         (bytes(60_000), False),
         (PICTURE, True),
         (b"LIST" + (2**31).to_bytes(4, "little") + PICTURE, True),  # which cannot be true

@@ -252,6 +252,14 @@ def test_a_file_of_the_first_version_is_to_be_built_again(tmp_path):
         Dataset(path)
 
 
+def test_what_is_to_be_built_again_names_how_it_was_built(tmp_path):
+    path = write_small_data(tmp_path / "d.h5", representations=["raw"], built_with="--songs Music --labels l.csv")
+    with pytest.raises(
+        InputError, match=r"--overwrite --songs Music --labels l\.csv --representations raw mel_512_512"
+    ):
+        Dataset(path).windows(Settings(frontend="mel", length=512, stride=512), np.arange(24))
+
+
 @pytest.mark.parametrize(
     ("name", "trick"),
     [

@@ -11,7 +11,14 @@ from sklearn.metrics import roc_auc_score
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.experiments import baselines
-from theanoish.experiments.baselines import _loudness_of, baselines_text, measure_baselines, stored_baselines
+from theanoish.experiments.baselines import (
+    _loudness_of,
+    _shortcuts,
+    _warnings,
+    baselines_text,
+    measure_baselines,
+    stored_baselines,
+)
 from theanoish.experiments.evaluation import read_predictions, write_predictions
 from theanoish.experiments.paper import REGRESSION
 
@@ -111,6 +118,23 @@ def test_data_that_cannot_be_used(tmp_path):
         file["clips/split"][:] = ["test"] * CLIPS
     with pytest.raises(InputError, match="no clip in split 'train'"):
         measure_baselines(path)
+
+
+def test_a_warning_needs_a_notable_auc_that_is_no_chance():
+    tags = [("a", 0.7, 0.05), ("b", 0.7, 0.08), ("c", 0.59, 0.001), ("loud piano", 0.9, 0.01), ("d", None, None)]
+    row = {"name": "RMS", "tags": [dict(zip(("tag", "auc", "deviation"), tag, strict=True)) for tag in tags]}
+    assert _warnings(row) == ["RMS alone predicts 1 of 5 tags (a 0.70): is loudness part of the music there?"]
+
+
+def test_shortcuts_have_their_squares_beside():
+    """Of what is standardised by the training clips, so that a middle may be preferred."""
+    columns, train = np.random.default_rng(0).random((9, 4)), np.arange(5)
+    squares = ((columns - columns[:5].mean(axis=0)) / columns[:5].std(axis=0)) ** 2
+    found = _shortcuts(columns, train)
+    np.testing.assert_allclose(found["RMS"], np.stack([columns[:, 1], squares[:, 1]], axis=1))
+    np.testing.assert_allclose(found["these four together"], np.hstack([columns, squares]))
+    columns[:, :3] = np.nan
+    assert list(_shortcuts(columns, train)) == ["length"]
 
 
 def test_report_and_predictions(found):

@@ -22,6 +22,7 @@ from theanoish.experiments.evaluation import (
     write_predictions,
 )
 from theanoish.experiments.paper import MAGNATAGATUNE_TAGS
+from theanoish.experiments.statistics import interval_of_checkpoint, resample, tag_aucs, tag_precisions
 from theanoish.files import write_json
 from theanoish.model.descent import MEAN
 from theanoish.model.network import Network
@@ -126,11 +127,13 @@ def test_artists_heard_come_from_the_checkpoint(data, tmp_path):
     """Not from the file under test, whose training clips are others' or none; and people are told from strings."""
     path = save_checkpoint(tmp_path / "c.pkl", data, CHECKPOINT_TAGS, ["ARTIST 2 and Friends"])
     for split, clips in (("validation", (3, 6)), ("train", (10, 12))):
-        values, _ = evaluate(path, None, split, "jax")
+        values, found = evaluate(path, None, split, "jax")
         assert (values["artist_filtered_clips"], values["artist_strings_filtered_clips"]) == clips
-    for mean in ("mean_auc", "mean_average_precision"):  # of twelve clips something can be said
-        low, high = values[f"{mean}_interval"]
-        assert 0 <= low < values[mean] < high <= 1
+    drawn = resample(found.artists, found.titles)  # of twelve clips something can be said
+    for mean, scores_of in (("mean_auc", tag_aucs), ("mean_average_precision", tag_precisions)):
+        resampled = scores_of(found.labels, found.probabilities, drawn.weights)
+        assert values[f"{mean}_interval"] == interval_of_checkpoint(values[mean], resampled, drawn.units)
+        assert values[f"{mean}_interval"][0] < values[mean]
 
 
 def test_the_last_averaged_parameters_are_those_of_the_state(saved, data, tmp_path):
@@ -153,9 +156,11 @@ def test_tables_of_the_file_under_test(saved, data, tmp_path):
         path.write_bytes(data.read_bytes())
         with h5py.File(path, "a") as file:
             file[f"clips/{table}"][:] = [of] * 24
+            file["labels"][:, TAGS.index("low")] = 1
         values, _ = evaluate(saved, path, "test", "jax")
         assert (values["clips"], values["artist_filtered_clips"]) == clips
         assert (values["artist_filtered_mean_auc"] is None) == (clips[1] == 0)
+        assert "low" in values["undefined_tags"]  # as every clip has it
 
 
 def test_names_of_tags_travel(saved, data, values, tmp_path):

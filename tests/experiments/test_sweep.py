@@ -17,7 +17,7 @@ from theanoish.interrupt import StopRequest
 # stops when it is asked to, having saved
 UNTIL_STOPPED = (
     "signal.signal(signal.SIGTERM, lambda *_: ((run / 'saved').touch(), sys.exit(%d)))\n"
-    "(run / 'writing').write_text(str(os.getpid())); (run / 'writing').rename(run / 'process'); time.sleep(600)"
+    "(run / 'writing').write_text(str(os.getpid())); (run / 'writing').rename(run / 'process'); time.sleep(60)"
 )
 
 

@@ -29,7 +29,7 @@ PREDICT = """
 const song = new Int16Array(bytes(data.samples).buffer);
 const padded = new Int16Array(Math.max(song.length, 48000));
 padded.set(song);
-const tag = readNetwork({ ...data.model, values: bytes(data.weights) });
+const tag = makeNetwork({ ...data.model, bytes: bytes(data.weights) });
 return windowBegins(song.length).map((begin) => Array.from(tag(padded, begin)));
 """
 RESAMPLE = "return Array.from(resampled(new Float32Array(bytes(data.samples).buffer), data.rate));"

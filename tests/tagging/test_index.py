@@ -140,8 +140,10 @@ def test_search_folder_and_least_probability_together(page):
     assert len([each for each in page.find_elements("css selector", "th[scope=rowgroup]") if each.is_displayed()]) == 1
     find(page, "th[data-key='1'] input").send_keys("0.9")
     assert titles(page) == ["Señor 10"]
-    find(page, "#search").send_keys(*"\ue003" * 6)  # backspace
-    find(page, "th[data-key='1'] input").send_keys(*"\ue003" * 3)
+    find(page, "th[data-key='1'] input").send_keys(*"\ue003" * 3)  # backspace
+    find(page, "#search").send_keys("bjork")
+    assert titles(page) == ["Señor 10"]  # each word counts
+    find(page, "#search").send_keys(*"\ue003" * 11)
     find(page, "th[data-key='0'] input").send_keys("0.3")
     assert titles(page) == ["Señor 9", "c", FILE_ORDER[3]]
     find(page, "#folder option[value='Music/Folk']").click()

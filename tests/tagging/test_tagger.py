@@ -71,8 +71,9 @@ def test_embedding_is_what_the_output_layer_sees(song):
     tagger, values = tagger_of(Settings(length=1024, stride=1024))
     units = tagger.embed(song, hop=1.5)
     assert units.shape == (4, 100)
-    logits = units @ values["output/weights"] + values["output/bias"]
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), tagger.windows(song, hop=1.5).probabilities, rtol=1e-4)
+    logits, taggram = units @ values["output/weights"] + values["output/bias"], tagger.windows(song, hop=1.5)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), taggram.probabilities, rtol=1e-4)
+    np.testing.assert_allclose(taggram.units, units.mean(axis=0), rtol=1e-4)
 
 
 def test_more_windows_than_a_call_takes(tmp_path):

@@ -84,6 +84,7 @@ def build_settings(args: argparse.Namespace) -> BuildSettings:
         workers=args.workers,
         labels=args.labels,
         seed=args.seed,
+        demo=args.demo,
     )
 
 

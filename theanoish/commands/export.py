@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         content = FORMATS[args.output.suffix](network, about)
     except ImportError as error:
-        raise InputError(
-            f"{args.output}: needs the package {args.output.suffix[1:]} ({error}); install it, or write .npz"
-        ) from error
+        install = f"{sys.executable} -m pip install {args.output.suffix[1:]}"
+        raise InputError(f"{args.output}: {error}; install it with: {install}; or write .npz") from error
     with written_whole(args.output) as beside:
         beside.write_bytes(content)
     return 0

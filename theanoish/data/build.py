@@ -7,6 +7,7 @@ tables come last.
 
 import json
 import os
+import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ class BuildSettings:
     workers: int = 1  # processes
     labels: Path | None = None  # table of the songs' labels: `source` is a folder of songs then
     seed: int = 1  # of their split
+    demo: bool = False  # whether --demo composed the clips
 
     def as_dict(self) -> dict[str, Any]:
         """What the file's contents depend on, as plain values."""
@@ -214,6 +216,14 @@ def _tables(plan: Plan, results: list[Result]) -> dict[str, Any]:
     return tables
 
 
+def _built_with(settings: BuildSettings) -> str:
+    """The options that a build is to be asked for again with, without the places of this machine."""
+    source = os.fsencode(settings.source.resolve().name).decode(errors="replace")
+    if settings.labels:
+        return shlex.join(["--songs", source, "--labels", os.fsencode(settings.labels.name).decode(errors="replace")])
+    return "--demo" if settings.demo else shlex.join(["--source", source])
+
+
 def _attributes(plan: Plan, settings: BuildSettings) -> dict[str, dict[str, Any]]:
     attributes = description(plan.representations)
     attributes["/"] |= {
@@ -222,5 +232,6 @@ def _attributes(plan: Plan, settings: BuildSettings) -> dict[str, dict[str, Any]
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions()),
         "settings": json.dumps(settings.as_dict()),
+        "built_with": _built_with(settings),
     }
     return attributes

@@ -81,7 +81,7 @@ def _begin_of_tags(content: mmap.mmap) -> int:
         if content[end - 128 : end - 125] == b"TAG":  # ID3v1, perhaps its extension before it
             length = 355 if content[end - 355 : end - 351] == b"TAG+" else 128
         elif foot[:8] == b"APETAGEX":
-            length = int.from_bytes(foot[12:16], "little") + (32 if foot[23] & 128 else 0)
+            length = int.from_bytes(foot[12:16], "little")  # without its header, if it has one
         elif foot[-10:-7] == b"3DI":
             length = 20 + _seven_bits(foot[-4:])
         elif foot[-9:] in (b"LYRICS200", b"LYRICSEND"):

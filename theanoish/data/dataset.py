@@ -54,8 +54,9 @@ class Dataset:
     def _read_tables(self, file: h5py.File) -> None:
         if file.attrs.get("format") != FORMAT:
             raise ValueError(f"attribute 'format' is not {FORMAT!r}")
+        self._built_with = str(file.attrs.get("built_with", ""))
         if (version := file.attrs.get("format_version")) != FORMAT_VERSION:
-            raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {build_again()}")
+            raise ValueError(f"its format is version {version}, not {FORMAT_VERSION}; {build_again(self._built_with)}")
         if (rate := file.attrs["sample_rate"]) != SAMPLE_RATE:
             raise ValueError(f"sample rate {rate}, not {SAMPLE_RATE}")
         self.tags_kept = str(file.attrs["tags_kept"])
@@ -103,9 +104,10 @@ class Dataset:
             names = ", ".join(each.name for each in REPRESENTATIONS)
             raise InputError(f"there is no data set with '{representation.name}'; there are {names}")
         if representation.name not in self.representations:
+            wanted = [*self.representations, representation.name]
             raise InputError(
-                f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; {build_again()} "
-                f"--representations {' '.join([*self.representations, representation.name])}"
+                f"{self.path}: has no '{representation.name}', only {', '.join(self.representations)}; "
+                f"{build_again(self._built_with)} --representations {' '.join(wanted)}"
             )
         windows = Windows(self.path, representation, settings.windows == "random", rows)
         if windows.identity != self._identity:

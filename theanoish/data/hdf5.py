@@ -25,9 +25,9 @@ if not select.select([0], [], [], float(sys.argv[1]))[0]:
 """
 
 
-def build_again() -> str:
-    """What to do about a data set that is not good enough."""
-    return f"build it again with {typed('build')} --overwrite"
+def build_again(options: str = "") -> str:
+    """What to do about a data set that is not good enough, and was built with `options`."""
+    return f"build it again with {typed('build')} --overwrite {options}".rstrip()
 
 
 @contextmanager

@@ -53,11 +53,6 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
         "baselines" (each with "name", "mean_auc", "mean_auc_interval", "mean_average_precision", "tags"), "warnings".
     regression : Predictions
         Of logistic regression on log-mel statistics, for the test clips.
-
-    Raises
-    ------
-    InputError
-        If the data set cannot be used, or lacks training or test clips.
     """
     dataset = Dataset(path)
     parts = {split: np.flatnonzero(dataset.splits == split) for split in SPLITS}

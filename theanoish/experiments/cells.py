@@ -175,11 +175,6 @@ class Sweep:
             Names of tables in `theanoish.experiments.paper.TABLES`.
         only : str
             Names of networks to narrow it down to; all if empty.
-
-        Raises
-        ------
-        InputError
-            If no table has a network of that name.
         """
         networks = {row.settings.name: row.settings for table in tables for row in TABLES[table]}
         unknown = sorted(set(only) - networks.keys())

@@ -21,13 +21,7 @@ _GONE = (OSError, RuntimeError, AttributeError)  # what a client raises whose sc
 
 
 def connect(address: str) -> Any:
-    """A client of the scheduler at `address`, such as ``tcp://host:8786``.
-
-    Raises
-    ------
-    InputError
-        If dask.distributed is not installed or no scheduler answers.
-    """
+    """A client of the scheduler at `address`, such as ``tcp://host:8786``."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -65,8 +59,6 @@ class Cluster:
 
         Raises
         ------
-        InputError
-            If there is none then.
         ConnectionError
             If the scheduler is gone.
         """

@@ -73,11 +73,6 @@ def evaluate(
         clip has: they are not in the means.
     predictions : Predictions
         Of the tags that checkpoint and data set have in common.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint or the data cannot be used, or the two have no tag in common.
     """
     saved, network = load_trained(path)
     dataset = Dataset(data or Path(saved["data"]["path"]))
@@ -176,13 +171,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or something else.
-    """
+    """Read what `write_predictions` wrote."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("probabilities", "labels", "ids", "artists", "titles", "tags")}

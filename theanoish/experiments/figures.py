@@ -68,11 +68,6 @@ def make_figures(
         Names of the figures' files, without their endings.
     dict
         What ``filters.json`` holds: whose filters they are, and what `describe` says; empty without filters.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint cannot be used, or `data` is not what it was trained on.
     """
     saved, network = load_network(checkpoint)
     settings, trained_on = network.settings, Path(saved["data"]["path"])

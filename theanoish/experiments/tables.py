@@ -171,13 +171,7 @@ def write_tables(folder: Path, results: dict[str, Any]) -> None:
 
 
 def read_rows(path: Path) -> dict[tuple[str, ...], dict[str, Any]]:
-    """The rows of a ``tables.json`` by their table and what they are called in it.
-
-    Raises
-    ------
-    InputError
-        If it is something else.
-    """
+    """The rows of a ``tables.json`` by their table and what they are called in it."""
     try:
         rows = {(table, *row["row"]): row for table, rows in read_json(path)["tables"].items() for row in rows}
         for row in rows.values():

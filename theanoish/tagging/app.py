@@ -25,11 +25,6 @@ def write_app(path: Path, checkpoint: Path | None = None, all_tags: bool = False
         By default the weights that come with this project.
     all_tags : bool
         Also tags too rare to trust, or no better than chance in the test.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint or its card is missing or cannot be used.
     """
     tagger = load_tagger(checkpoint, all_tags)
     code = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("network.js", "resample.js", "worker.js"))

@@ -49,7 +49,7 @@ def write_page(path: Path, taggram: Taggram, network: str, worth: Worth = UNKNOW
     if "source" in sound:
         foot.append(f"Its sound is in the folder {path.stem}_files: keep that beside this page.")
     embedded = sound.pop("sound", "")
-    plain = as_text(taggram, len(taggram.tags), worth.aucs)
+    _, plain = as_text(taggram, len(taggram.tags), worth.aucs).split("\n", 1)  # without the path, which is private
     write_player(path, taggram.name, clock(taggram.seconds), plain, foot, worth, data | sound, sound=embedded)
 
 

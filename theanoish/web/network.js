@@ -21,8 +21,14 @@ const AFTER_STRIDED = {
   "max, relu": (maps, at, size) => maps.subarray(at, at + size).reduce((most, value) => Math.max(most, value)),
 };
 
-// The function that gives the probabilities of all tags for the window of 16-bit `samples` that begins at `begin`.
-function makeNetwork(settings, values) {
+// The function that gives the probabilities of all tags for the window of 16-bit `samples` that begins at `begin`; of what
+// theanoish/tagging/app.py wrote into the page: `sizes` by name, and `bytes` of the values one behind the other.
+function makeNetwork({ settings, sizes, bytes }) {
+  const values = {};
+  Object.entries(sizes).reduce((at, [name, size]) => {
+    values[name] = new Float32Array(bytes.buffer, at, size);
+    return at + 4 * size;
+  }, 0);
   const filters = values["convolution1/filters"], units = values["convolution1/bias"].length;
   const centre = values["start/centre"], channels = centre.length, spread = values["start/spread"][0];
   const frames = Math.floor((WINDOW_SAMPLES - settings.length) / settings.stride) + 1;
@@ -191,11 +197,4 @@ function windowBegins(samples) {
   const last = Math.max(0, samples - WINDOW_SAMPLES), begins = [];
   for (let begin = 0; begin < last; begin += WINDOW_SAMPLES) begins.push(begin);
   return [...begins, last];
-}
-
-// The network that theanoish/tagging/app.py wrote into a page; `values` are its bytes.
-function readNetwork({ settings, sizes, values }) {
-  let begin = 0;
-  const named = Object.entries(sizes).map(([name, size]) => [name, new Float32Array(values.buffer, (begin += size * 4) - size * 4, size)]);
-  return makeNetwork(settings, Object.fromEntries(named));
 }

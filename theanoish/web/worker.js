@@ -2,7 +2,7 @@
 let tag, columns;
 onmessage = ({ data: { model, mono, rate } }) => {
   if (model) {
-    tag = readNetwork(model);
+    tag = makeNetwork(model);
     columns = model.columns;
     return;
   }

@@ -17,7 +17,7 @@
   const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase(); // whatever the accents
   const named = (tag) => (aucs[tag] == null ? tags[tag] : `${tags[tag]} (${aucs[tag].toFixed(2)})`);
   const doubted = (tag) => aucs[tag] != null && aucs[tag] < DOUBTED;
-  const highest = tags.map((_, tag) => Math.max(...songs.map((song) => song.means[tag])));
+  const highest = tags.map((_, tag) => songs.reduce((most, song) => Math.max(most, song.means[tag]), 0));
   songs.forEach((song) => (song.text = plain(`${song.title}\n${song.artist}\n${song.folder}`)));
 
   function makeRow(song) {

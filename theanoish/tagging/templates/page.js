@@ -258,35 +258,33 @@
     all.sort((a, b) => b.mean - a.mean);
     return { name, seconds, edges, tags: all.map((a) => a.tag), means: all.map((a) => a.mean), values: all.map((a) => a.values) };
   }
-  function enter(file) {
-    const entry = clone("entry");
-    entry.firstElementChild.textContent = file.name.replace(/(.)\.[^.]*$/, "$1");
+  function enter(worker, file) {
+    const entry = clone("entry"), [button, about, bar] = entry.children;
+    button.textContent = file.name.replace(/(.)\.[^.]*$/, "$1");
     find("songs").append(entry);
-    return { file, entry };
-  }
-  async function tag(worker, { file, entry }) {
-    const [button, about, bar] = entry.children;
-    try {
-      const { source, ...sound } = await soundOf(file);
-      const next = taggram(button.textContent, await heard(worker, sound, (share) => (bar.value = share)));
-      about.replaceChildren(...summary(next));
-      button.disabled = false;
-      on(button, "click", () => show(next, source));
-      if (!song) show(next, source);
-    } catch (error) {
-      about.textContent = `cannot be decoded by this browser (${error.message}). Save it as MP3, such as by “ffmpeg -i SONG song.mp3”, and drop that.`;
-    }
-    bar.remove();
+    return async () => {
+      try {
+        const { source, ...sound } = await soundOf(file);
+        const next = taggram(button.textContent, await heard(worker, sound, (share) => (bar.value = share)));
+        about.replaceChildren(...summary(next));
+        button.disabled = false;
+        on(button, "click", () => show(next, source));
+        if (!song) show(next, source);
+      } catch (error) {
+        about.textContent = `cannot be decoded by this browser (${error.message}). Save it as MP3, such as by “ffmpeg -i SONG song.mp3”, and drop that.`;
+      }
+      bar.remove();
+    };
   }
   function offerTagging() {
     find("chooser").hidden = false;
     const worker = new Worker(URL.createObjectURL(new Blob([find("network").textContent], { type: "text/javascript" })));
-    worker.postMessage({ model: { ...data.model, values: bytesOf(find("weights").textContent) } });
+    worker.postMessage({ model: { ...data.model, bytes: bytesOf(find("weights").textContent) } });
     let queue = Promise.resolve(), songs = 0, done = 0;
     const take = (files) => {
       songs += files.length;
-      for (const each of [...files].map(enter))
-        queue = queue.then(() => tag(worker, each)).then(() => (find("message").textContent = `${++done} of ${songs} songs done.`));
+      for (const tag of [...files].map((file) => enter(worker, file)))
+        queue = queue.then(tag).then(() => (find("message").textContent = `${++done} of ${songs} songs done.`));
     };
     on(find("files"), "change", (event) => take(event.target.files));
     on(document, "dragover", (event) => event.preventDefault());
