@@ -47,12 +47,12 @@ try:
 except ModuleNotFoundError:
     pytensor_ml = None
 
-NETWORKS = {
-    "raw 256/256": Settings(frontend="raw", length=256, stride=256),
-    "raw 1024/1024": Settings(frontend="raw", length=1024, stride=1024),
-    "mel 256/256": Settings(frontend="mel", length=256, stride=256),
+NETWORKS = {  # without averaged parameters, which the other programs do not keep
+    "raw 256/256": Settings(frontend="raw", length=256, stride=256, average=0.0),
+    "raw 1024/1024": Settings(frontend="raw", length=1024, stride=1024, average=0.0),
+    "mel 256/256": Settings(frontend="mel", length=256, stride=256, average=0.0),
     "raw 256/256, 256 filters, L2 of 2, log": Settings(
-        pooling="l2", pool_size=2, nonlinearity="log-square", strided_filters=256
+        pooling="l2", pool_size=2, nonlinearity="log-square", strided_filters=256, average=0.0
     ),
 }
 OURS, PREDICTION, PRODUCTS = "this project, JAX", "prediction", ("product, NumPy", "product, JAX")

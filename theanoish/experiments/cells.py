@@ -62,7 +62,7 @@ class Cell:
         last = ["--json", f"{folder}/last.json"]
         best = ["--json", f"{folder}/test.json", "--predictions", f"{folder}/test.npz"]
         return [
-            ["train.py", *_options(self.settings), *how, "--run", folder, "--continue"],
+            ["train.py", *train_options(self.settings), *how, "--run", folder, "--continue"],
             ["evaluate.py", f"{folder}/state.pkl", *how, *last],
             ["evaluate.py", f"{folder}/checkpoint.pkl", *how, *best],
         ]
@@ -134,7 +134,7 @@ def _share(value: Any) -> float:
     raise ValueError(f"{value!r} is no share")
 
 
-def _options(settings: Settings) -> list[str]:
+def train_options(settings: Settings) -> list[str]:
     """The options of train.py for what is not its default, and for what names a row of Table 1."""
     usual = replace(settings, learning_rate=None, strided_rate=None)  # type: ignore[arg-type]  # follow from the rest
     rates = {"learning_rate": usual.learning_rate, "strided_rate": usual.strided_rate}
