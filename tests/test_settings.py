@@ -22,65 +22,53 @@ def test_frames_of_table_1(length, stride, frames):
     assert last <= 48_000 < last + stride
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"frontend": "mfcc"}, "frontend"),
-        ({"length": 0}, "length"),
-        ({"stride": 0}, "stride"),
-        ({"length": 300}, "length"),
-        ({"length": 4096, "stride": 4096}, "length 4096 and stride 4096 leave 11 frames"),
-        ({"stride": 10**300}, "stride"),
-        ({"frontend": "mel", "length": 1, "stride": 1}, "length"),
-        ({"minibatch": 0}, "minibatch"),
-        ({"pooling": "mean", "pool_size": 2}, "pooling"),
-        ({"learning_rate": 0.0}, "learning rate"),
-        ({"learning_rate": "1"}, "learning rate"),
-        ({"learning_rate": float("nan")}, "learning rate"),
-        ({"momentum": 1.0}, "momentum"),
-        ({"dropout": 1.0}, "dropout"),
-        ({"seed": 2**32}, "seed"),
-        ({"seed": True}, "seed"),
-        ({"pool_size": 2}, "pool size"),
-        ({"pooling": "l2", "pool_size": 1}, "pool size"),
-        ({"pooling": "l2", "pool_size": 3}, "pool size"),
-        ({"pooling": "l2", "pool_size": 2, "nonlinearity": "log-absolute"}, "nonlinearity"),
-        ({"pooling": "max", "pool_size": 2, "nonlinearity": "log-square"}, "nonlinearity"),
-        ({"pooling": "l2", "pool_size": 4, "strided_filters": 126}, "pool size"),
-        ({"initial_filters": "mel"}, "pooling"),
-        ({"initial_filters": "k-means", "pooling": "max", "pool_size": 2}, "pooling"),
-        ({"initial_filters": "gabor"}, "initial filters"),
-        (
-            {"initial_filters": "unsupervised", "pooling": "l2", "pool_size": 2, "strided_filters": 258},
-            "strided filters",
-        ),
-        ({"mel_bands": 64}, "mel bands"),
-        ({"mel_bands": 48, "frontend": "mel"}, "mel bands"),
-        ({"fixed_filters": True, "frontend": "mel"}, "fixed filters"),
-        ({"fixed_filters": 1}, "fixed filters"),
-        ({"strided_rate": 0}, "strided rate"),
-        ({"strided_rate": 0.1, "frontend": "mel"}, "strided rate"),
-        ({"strided_rate": 0.1, "fixed_filters": True}, "strided rate"),
-        ({"average": 1}, "average"),
-        ({"pooling": "l2", "pool_size": 2, "frontend": "mel"}, "pooling"),
-        ({"nonlinearity": "log-square", "frontend": "mel"}, "nonlinearity"),
+MEL, L2 = {"frontend": "mel"}, {"pooling": "l2", "pool_size": 2}
+IMPOSSIBLE = {
+    "length": [{"length": 300}, MEL | {"length": 1, "stride": 1}],
+    "stride": [{"stride": 10**300}],
+    "pooling": [
+        {"pooling": "mean", "pool_size": 2}, MEL | L2, {"initial_filters": "mel"},
+        {"initial_filters": "k-means", "pooling": "max", "pool_size": 2},
     ],
-)
+    "pool size": [{"pool_size": 2}, L2 | {"pool_size": 1}, L2 | {"pool_size": 3}, L2 | {"strided_filters": 127}],
+    "nonlinearity": [
+        L2 | {"nonlinearity": "log-absolute"}, L2 | {"pooling": "max", "nonlinearity": "log-square"},
+        MEL | {"nonlinearity": "log-square"},
+    ],
+    "strided filters": [L2 | {"initial_filters": "unsupervised", "strided_filters": 258}],
+    "mel bands": [{"mel_bands": 64}, MEL | {"mel_bands": 48}],
+    "fixed filters": [MEL | {"fixed_filters": True}, {"fixed_filters": 1}],
+    "strided rate": [{"strided_rate": 0}, MEL | {"strided_rate": 0.1}, {"strided_rate": 0.1, "fixed_filters": True}],
+    "learning rate": [{"learning_rate": 0.0}], "momentum": [{"momentum": 1}, {"momentum": 1.0, "learning_rate": 0.1}],
+    "dropout": [{"dropout": 1.0}], "average": [{"average": 1}], "minibatch": [{"minibatch": 0}],
+    "seed": [{"seed": 2**32}, {"seed": True}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("named", "changes"), [(name, each) for name, many in IMPOSSIBLE.items() for each in many])
 def test_impossible_settings_are_refused_by_name(changes, named):
-    with pytest.raises(InputError, match=rf"^{named} .*must (be|leave)"):
+    with pytest.raises(InputError, match=rf"^{named} is .*must be"):
         Settings(**changes)
+
+
+def laughs(depth):
+    value = ["ha"]
+    for _ in range(depth):
+        value = [value, value]
+    return value
 
 
 @pytest.mark.parametrize("name", METADATA)
 def test_each_setting_says_what_it_is_and_can_be(name):
-    """Beyond its bounds, of another type or not among its choices it is refused; its default is possible."""
+    """Beyond its bounds, of another type or not among its choices it is refused, in few words; its default is not."""
     default, can_be = Settings().as_dict()[name], METADATA[name]
     assert can_be["help"]
     assert default in can_be["choices"] if can_be["choices"] else can_be["least"] <= default < can_be["below"]
     bounds = [can_be["least"] - 1, can_be["below"], float("nan"), 10**400] if not can_be["choices"] else ["other"]
-    for value in (*bounds, str(default) + "?", [default]):
-        with pytest.raises(InputError, match=f"^{name.replace('_', ' ')} is .* must be"):
+    for value in (*bounds, str(default) + "?", [default], laughs(60), "x" * 10**6, dict.fromkeys(range(10**5))):
+        with pytest.raises(InputError, match=f"^{name.replace('_', ' ')} is .* must be") as error:
             Settings.from_dict(Settings().as_dict() | {name: value})
+        assert len(str(error.value)) < 300
 
 
 def test_shortest_window_with_an_output():
@@ -94,17 +82,15 @@ def test_default_learning_rate_allows_for_momentum():
     assert Settings(frontend="mel").learning_rate == Settings().learning_rate == 0.1
     assert Settings(frontend="mel", momentum=0.9).learning_rate == 0.01
     assert Settings(momentum=0.5, learning_rate=0.2).learning_rate == 0.2
-    with pytest.raises(InputError, match="momentum is 1"):
-        Settings(momentum=1)
+    assert type(Settings(learning_rate=1).learning_rate) is float
 
 
 def test_default_rate_of_the_strided_filters_is_that_of_their_start():
-    pairs = {"pooling": "l2", "pool_size": 2}
-    assert Settings(**pairs).strided_rate == Settings(frontend="mel").strided_rate == 1
+    assert Settings(**L2).strided_rate == Settings(frontend="mel").strided_rate == 1
     for start in ("mel", "unsupervised", "k-means"):
-        assert Settings(**pairs, initial_filters=start).strided_rate == 0.001
-        assert Settings(**pairs, initial_filters=start, fixed_filters=True).strided_rate == 1
-        assert Settings(**pairs, initial_filters=start, strided_rate=1).strided_rate == 1
+        assert Settings(**L2, initial_filters=start).strided_rate == 0.001
+        assert Settings(**L2, initial_filters=start, fixed_filters=True).strided_rate == 1
+        assert Settings(**L2, initial_filters=start, strided_rate=1).strided_rate == 1
 
 
 def test_names_tell_networks_apart():
@@ -117,12 +103,6 @@ def test_names_tell_networks_apart():
     larger = replace(mel, fixed_filters=True, strided_rate=None, strided_filters=256, filters=64)
     assert larger.name == "raw_256_256_log-square_l2_2_mel-filters_fixed_256_strided_64_filters"
     assert Settings(frontend="mel", mel_bands=64).name == "mel_256_256_64_bands"
-
-
-def test_round_trip_as_plain_values():
-    settings = Settings(pooling="l2", pool_size=4, learning_rate=1, seed=7)
-    assert settings.learning_rate == 1.0
-    assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings
 
 
 def test_unknown_and_missing_settings_are_named():
@@ -149,25 +129,10 @@ def test_files_from_before_a_setting_were_made_without_it():
     assert Settings.from_dict(values) == mel
 
 
-def laughs(depth):
-    value = ["ha"]
-    for _ in range(depth):
-        value = [value, value]
-    return value
-
-
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
     lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
 )
-
-
-@pytest.mark.parametrize("value", [laughs(60), 10**4000, "x" * 10**6, dict.fromkeys(range(10**5))], ids=range(4))
-def test_messages_are_short_whatever_the_value(value):
-    for name in METADATA:
-        with pytest.raises(InputError) as error:
-            Settings.from_dict(Settings().as_dict() | {name: value})
-        assert len(str(error.value)) < 300
 
 
 @examples(max_examples=50)
