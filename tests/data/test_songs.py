@@ -110,6 +110,19 @@ def test_exports_of_programs_for_music(folder, program):
     assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 1]]
 
 
+def test_titles_of_rekordbox_in_quotation_marks_are_read_as_they_are(folder):
+    titles = ['"Heroes" (Live)', '"Heroes', '12" mix"']
+    rows = [
+        f"{title}\t{file}\t{genre}\n"
+        for title, file, genre in zip(titles, ("a.mp3", "b.wav", "c.flac"), ("", "rock", "rock"), strict=True)
+    ]
+    table = write_table(folder.parent / "labels.txt", "".join(["Track Title\tLocation\tGenre\n", *rows]), "utf-16")
+    assert read_labels(folder, table, seed=1)[0].titles == titles
+    table = write_table(folder.parent / "excel.txt", 'title\tfile\ttags\n"A ""B"""\ta.mp3\t"loud;\nrock"\n', "utf-16")
+    songs, _ = read_labels(folder, table, seed=1)
+    assert (songs.titles, songs.tags) == (['A "B"'], ["loud", "rock"])
+
+
 def test_exports_that_lack_a_column_say_which(folder):
     for text, message in (
         ("#\tTrack Title\tArtist\tGenre\n1\tOne\tX\trock\n", "no column 'file'.*add 'Location'"),
