@@ -4,7 +4,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from conftest import TAGS, write_tables
+from conftest import INFO_COLUMNS, TAGS, write_csv, write_tables
+from stand_ins import wait_for
 from theanoish.commands import build as build_command
 from theanoish.data import build as builds
 from theanoish.data.build import BuildSettings, BuildStopped, build
@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = [representation.name for representation in REPRESENTATIONS]
 SCRIPT = ROOT / "preprocess" / "build_h5.py"
 OFFICIAL = ROOT.parent / "shared" / "magnatagatune"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +44,50 @@ def one_worker_is_this_process(monkeypatch):
     monkeypatch.setattr(builds, "in_parallel", in_parallel)
 
 
+@pytest.fixture
+def settings(tmp_path, make_source):
+    """Of ten clips, of which samples only are stored."""
+    return BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
+
+
+def run(settings, *stop, **changes):
+    return build(replace(settings, **changes), *(stop or [StopRequest()]))
+
+
+def refused(words, settings, **changes):
+    with pytest.raises(InputError, match=words):
+        run(settings, **changes)
+
+
+def stopped(settings, clips):
+    """Stop a build after some clips. Returns what was told of its progress."""
+    stop, told = StopRequest(), []
+
+    def progress(stage, done, total):
+        told.append((stage, done))
+        stop.requested = stage == "reading clips" and done >= clips
+
+    with pytest.raises(BuildStopped):
+        build(settings, stop, progress)
+    return told
+
+
 def run_script(*arguments, **options):
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **options)
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, **options)
+
+
+def paths_of(source):
+    return [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
+
+
+def spoil(*clips):
+    for clip in clips:
+        clip.write_text("no audio at all")
+
+
+def write_silence(clip, samples):
+    soundfile.write(clip, np.zeros(samples, np.int16), 16_000)
 
 
 def values_of(file, name, clip):
@@ -56,35 +97,29 @@ def values_of(file, name, clip):
 
 def contents(path):
     """All of a file that a build decides: tables, and the values of each clip."""
+    tables = ("tags", "clips/path", "clips/artist", "clips/split", "left_out/path", "left_out/reason")
     with h5py.File(path) as file:
-        found = {"labels": file["labels"][:].tolist()}
-        for name in ("tags", "clips/path", "clips/artist", "clips/split", "left_out/path", "left_out/reason"):
-            found[name] = list(file[name].asstr()[:])
-        for name in NAMES:
-            if name in file:
-                found[name] = [values_of(file, name, i).tobytes() for i in range(len(file["clips/id"]))]
+        found = {"labels": file["labels"][:].tolist()} | {name: list(file[name].asstr()[:]) for name in tables}
+        for name in set(NAMES) & set(file):
+            found[name] = [values_of(file, name, i).tobytes() for i in range(len(file["clips/id"]))]
     return found
 
 
-def test_file_holds_what_the_source_says(tmp_path, make_source):
-    source, output = make_source(), tmp_path / "out.h5"
-    summary = build(BuildSettings(source, output, REPRESENTATIONS, workers=2), StopRequest())
+def test_file_holds_what_the_source_says(settings, tmp_path):
+    summary = run(settings, representations=REPRESENTATIONS, workers=2)
     assert summary.clips == {"train": 6, "validation": 2, "test": 2} and summary.left_out == []
     assert len(summary.odd_lengths) == 10 and summary.odd_lengths[0][2] == 56_000
-    dataset = Dataset(output)
+    dataset = Dataset(settings.output)
     assert dataset.tags == ["guitar", "piano", "slow", "loud"], "by count; slow before loud; never left out"
     assert dataset.splits.tolist() == ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
     assert dataset.ids.tolist() == [2, 4, 5, 7, 9, 10, 3, 8, 1, 6]
-    with h5py.File(output) as file:
+    with h5py.File(settings.output) as file:
         for row, (number, path) in enumerate(zip(dataset.ids, dataset.paths, strict=True)):
-            samples, _ = soundfile.read(source / path, dtype="int16")
+            samples, _ = soundfile.read(settings.source / path, dtype="int16")
+            mel, overlapping = (log_mel(samples, Representation(*each)) for each in ((512, 256), (1024, 512)))
             np.testing.assert_array_equal(values_of(file, "raw", row), samples)
-            np.testing.assert_array_equal(
-                values_of(file, "mel_512_256", row), log_mel(samples, Representation(512, 256))
-            )
-            np.testing.assert_array_equal(
-                values_of(file, "mel_1024_1024", row), log_mel(samples, Representation(1024, 512))[::2]
-            )
+            np.testing.assert_array_equal(values_of(file, "mel_512_256", row), mel)
+            np.testing.assert_array_equal(values_of(file, "mel_1024_1024", row), overlapping[::2])
             i = number - 1
             assert dataset.labels[row].tolist() == [1, i % 2, int(i % 3 == 0), int(i % 3 == 0)]
             assert dataset.artists[row] == f"artist {number}" and path.endswith(f"clip_{number}.wav")
@@ -101,195 +136,127 @@ def test_file_holds_what_the_source_says(tmp_path, make_source):
     assert json.loads(attributes["settings"])["representations"] == NAMES
 
 
-def test_tagged_keeps_only_clips_with_a_kept_tag(tmp_path, make_source):
-    source, output = make_source(210), tmp_path / "out.h5"
-    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
+def test_tagged_keeps_only_clips_with_a_kept_tag(settings, make_source):
+    source = make_source(210)
+    paths = paths_of(source)
     write_tables(source, paths, [[int(i in (2, 5, 8)), 0, 0, 0, 0] for i in range(210)], TAGS)
-    summary = build(BuildSettings(source, output, (RAW,), clips="tagged"), StopRequest())
-    assert Dataset(output).tags == ["piano"] and sorted(Dataset(output).paths) == [paths[i] for i in (2, 5, 8)]
+    summary = run(settings, clips="tagged")
+    dataset = Dataset(settings.output)
+    assert dataset.tags == ["piano"] and sorted(dataset.paths) == [paths[i] for i in (2, 5, 8)]
     assert [clip.kind for clip in summary.left_out] == ["untagged"] * 207
-    for i in (2, 5):
-        (source / paths[i]).write_text("no audio at all")
-    with pytest.raises(InputError, match="2 of 3 clips cannot be read"):  # of those that are wanted
-        build(BuildSettings(source, tmp_path / "other.h5", (RAW,), clips="tagged"), StopRequest())
+    spoil(*(source / paths[i] for i in (2, 5)))
+    refused("2 of 3 clips cannot be read", settings, clips="tagged", overwrite=True)  # of those that are wanted
 
 
-def test_lengths_stay_as_they_are_and_short_clips_are_left_out(tmp_path, make_source):
-    source, output = make_source(), tmp_path / "out.h5"
-    soundfile.write(source / "0" / "clip_2.wav", np.zeros(48_000, np.int16), 16_000)
-    soundfile.write(source / "f" / "clip_1.wav", np.zeros(47_999, np.int16), 16_000)
-    summary = build(BuildSettings(source, output), StopRequest())
-    assert [(clip.id, clip.kind) for clip in summary.left_out] == [(1, "too short")]
-    assert (2, "0/clip_2.wav", 48_000) in summary.odd_lengths
-    with h5py.File(output) as file:
-        row = file["clips/id"][:].tolist().index(2)
-        assert file["raw/count"][row] == 48_000 and file["mel_256_256/count"][row] == 187
-
-
-def test_known_empty_clips_are_told_from_unexpected_ones_of_which_one_percent_may_be(tmp_path, make_source):
+def test_known_empty_clips_are_told_from_unexpected_ones_of_which_one_percent_may_be(settings, make_source):
     """Ids and paths as in MagnaTagATune; the unexpected one is 1 of 103, below 1 %, and another would be too much."""
-    source, output = make_source(101), tmp_path / "out.h5"
-    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
-    rows = [(1000 + i, path) for i, path in enumerate(paths)]
-    rows += [(35644, "6/norine_braun-now-29.mp3"), (55753, "9/no_such_artist-29.mp3")]
-    write_tables(source, [path for _, path in rows], [[1, 0, 0, 0, 0]] * len(rows), TAGS)
-    for table in ("annotations_final.csv", "clip_info_final.csv"):
-        text = (source / table).read_text(encoding="utf-8")
-        for i, (clip, _) in reversed(list(enumerate(rows, start=1))):
-            text = text.replace(f'\n"{i}"\t', f'\n"{clip}"\t')
-        (source / table).write_text(text, encoding="utf-8")
-    for _, path in rows[-2:]:
+    source = make_source(101)
+    clips = [(1000 + i, path) for i, path in enumerate(paths_of(source))]
+    clips += [(35644, "6/norine_braun-now-29.mp3"), (55753, "9/no_such_artist-29.mp3")]
+    rows = [[clip, 1, path] for clip, path in clips]
+    write_csv(source / "annotations_final.csv", [["clip_id", "piano", "mp3_path"], *rows])
+    rows = [[clip, 1, "", "", "", "", 0, 29, "", path] for clip, path in clips]
+    write_csv(source / "clip_info_final.csv", [INFO_COLUMNS, *rows])
+    for _, path in clips[-2:]:
         (source / path).parent.mkdir(exist_ok=True)
         (source / path).touch()
-    summary = build(BuildSettings(source, output, (RAW,), workers=2), StopRequest())
-    found = [(clip.id, clip.kind, clip.reason) for clip in summary.left_out]
+    found = [(clip.id, clip.kind, clip.reason) for clip in run(settings, workers=2).left_out]
     assert found == [(35644, "known empty", "empty file (0 bytes)"), (55753, "unreadable", "empty file (0 bytes)")]
-    with h5py.File(output) as file:
+    with h5py.File(settings.output) as file:
         assert file["left_out/id"][:].tolist() == [35644, 55753] and len(file["clips/id"]) == 101
         assert list(file["left_out/kind"].asstr()[:]) == ["known empty", "unreadable"]
-    (source / paths[0]).write_bytes(b"")
-    with pytest.raises(InputError, match="2 of 103 clips cannot be read, more than the 1% that may be"):
-        build(BuildSettings(source, tmp_path / "other.h5", (RAW,)), StopRequest())
-    (source / rows[-2][1]).write_text("no audio at all")
-    with pytest.raises(InputError, match="3 of 103 clips cannot be read"):
-        build(BuildSettings(source, tmp_path / "other.h5", (RAW,)), StopRequest())
+    (source / clips[0][1]).write_bytes(b"")
+    refused("2 of 103 clips cannot be read, more than the 1% that may be", settings, overwrite=True)
+    spoil(source / clips[-2][1])
+    refused("3 of 103 clips cannot be read", settings, overwrite=True)
 
 
 @pytest.mark.parametrize("damage", ["header", "contents"])
-def test_one_unreadable_clip_is_left_out_but_more_than_one_percent_are_an_error(tmp_path, make_source, damage):
-    source, output = make_source(), tmp_path / "out.h5"
-
-    def spoil(clip):
+def test_one_unreadable_clip_is_left_out_but_more_than_one_percent_are_an_error(settings, damage):
+    def damaged(clip):
         if damage == "header":
-            clip.write_text("no audio at all")
+            spoil(clip)
         else:
             soundfile.write(clip, np.full(56_000, np.nan), 16_000, subtype="FLOAT")
 
-    spoil(source / "c" / "clip_3.wav")
-    summary = build(BuildSettings(source, output), StopRequest())
-    assert [(clip.id, clip.kind) for clip in summary.left_out] == [(3, "unreadable")]
-    output.unlink()
-    spoil(source / "9" / "clip_5.wav")
-    with pytest.raises(InputError, match=r"2 of 10 clips cannot be read.*\n  clip 5, 9/clip_5\.wav: ") as error:
-        build(BuildSettings(source, output), StopRequest())
-    assert "clip 3, c/clip_3.wav" in str(error.value)
-    assert sorted(tmp_path.iterdir()) == [source]
+    damaged(settings.source / "c" / "clip_3.wav")
+    assert [(clip.id, clip.kind) for clip in run(settings).left_out] == [(3, "unreadable")]
+    settings.output.unlink()
+    damaged(settings.source / "9" / "clip_5.wav")
+    refused(r"2 of 10 clips cannot be read.*\n  clip 5, 9/clip_5\.wav: .*\n  clip 3, c/clip_3\.wav", settings)
+    assert sorted(settings.output.parent.iterdir()) == [settings.source]
 
 
-def test_songs_that_cannot_be_read_are_left_out_whatever_their_share(tmp_path, make_source):
-    source, labels = make_source(), tmp_path / "labels.csv"
-    songs = sorted(source.rglob("*.wav"))
-    rows = [f"{song.relative_to(source)},{'abc'[i % 3]},{i}" for i, song in enumerate(songs)]
+def test_songs_that_cannot_be_read_are_left_out_whatever_their_share(settings, tmp_path):
+    songs, labels = paths_of(settings.source), tmp_path / "labels.csv"
+    rows = [f"{song},{'abc'[i % 3]},{i}" for i, song in enumerate(songs)]
     labels.write_text("\n".join(["file,tags,artist", *rows]) + "\n")
-    for song in songs[:4]:
-        song.write_text("no audio at all")
-    summary = build(BuildSettings(source, tmp_path / "out.h5", (RAW,), labels=labels), StopRequest())
+    songs = [settings.source / song for song in songs]
+    spoil(*songs[:4])
+    summary = run(settings, labels=labels)
     assert [clip.kind for clip in summary.left_out] == ["unreadable"] * 4 and sum(summary.clips.values()) == 6
+    settings = replace(settings, labels=labels, overwrite=True)
     for song in songs[4:]:
-        soundfile.write(song, np.zeros(47_999, np.int16), 16_000)
-    settings = BuildSettings(source, tmp_path / "other.h5", (RAW,), labels=labels)
-    with pytest.raises(InputError, match=r"no clip can be read that is as long as a window, 3 s:\n  clip 1, "):
-        build(settings, StopRequest())
-    for song in songs[4:]:
-        song.write_text("no audio at all")
-    with pytest.raises(InputError, match=r"no clip is left to put into a data set:\n  clip 1, .*: libsndfile"):
-        build(settings, StopRequest())
+        write_silence(song, 47_999)
+    refused(r"no clip can be read that is as long as a window, 3 s:\n  clip 1, ", settings)
+    spoil(*songs)
+    refused(r"no clip is left to put into a data set:\n  clip 1, .*: libsndfile", settings)
 
 
-def test_missing_files_are_an_error_unless_allowed(tmp_path, make_source):
-    source, output = make_source(), tmp_path / "out.h5"
-    (source / "f" / "clip_1.wav").unlink()
-    (source / "c" / "clip_3.wav").unlink()
-    with pytest.raises(
-        InputError, match=r"2 of 10 clips are missing.*--allow-missing:\n  clip 3, c/clip_3\.wav: No such file"
-    ):
-        build(BuildSettings(source, output), StopRequest())
-    summary = build(BuildSettings(source, output, allow_missing=True), StopRequest())
+def test_missing_files_are_an_error_unless_allowed(settings):
+    for name in ("f/clip_1.wav", "c/clip_3.wav"):
+        (settings.source / name).unlink()
+    refused(r"2 of 10 clips are missing.*--allow-missing:\n  clip 3, c/clip_3\.wav: No such file", settings)
+    summary = run(settings, allow_missing=True)
     assert sum(summary.clips.values()) == 8 and {clip.kind for clip in summary.left_out} == {"missing"}
-    for file in source.rglob("*.wav"):
+    for file in settings.source.rglob("*.wav"):
         file.unlink()
-    with pytest.raises(InputError, match="holds none of the 10"):
-        build(BuildSettings(source, tmp_path / "none.h5", allow_missing=True), StopRequest())
+    refused("holds none of the 10", settings, allow_missing=True, overwrite=True)
 
 
-def test_an_existing_file_stays_until_the_new_one_is_complete(tmp_path, make_source):
-    source, output = make_source(), tmp_path / "out.h5"
-    output.write_text("precious")
-    with pytest.raises(InputError, match="exists already"):
-        build(BuildSettings(source, output), StopRequest())
-    stop = StopRequest()
-
-    def ask_to_stop(stage, done, total):
-        assert output.read_text() == "precious"
-        stop.requested = stage == "reading clips"
-
-    with pytest.raises(BuildStopped):
-        build(BuildSettings(source, output, overwrite=True), stop, ask_to_stop)
-    assert output.read_text() == "precious"
-    build(BuildSettings(source, output, overwrite=True), StopRequest())
-    assert len(Dataset(output).ids) == 10 and {path.name for path in tmp_path.iterdir()} == {"source", "out.h5"}
-
-
-def stop_after(clips):
-    """A stop request, and a progress callback that makes it."""
-    stop = StopRequest()
-
-    def progress(stage, done, total):
-        stop.requested = stage == "reading clips" and done >= clips
-
-    return stop, progress
+def test_an_existing_file_stays_until_the_new_one_is_complete(settings, tmp_path):
+    settings.output.write_text("precious")
+    refused("exists already", settings)
+    stopped(replace(settings, overwrite=True), 0)
+    assert settings.output.read_text() == "precious"
+    run(settings, overwrite=True)
+    assert len(Dataset(settings.output).ids) == 10 and {path.name for path in tmp_path.iterdir()} == {
+        "source",
+        "out.h5",
+    }
 
 
 @pytest.mark.parametrize(
     ("change", "resumed"), [("jax", 6), ("numpy", 0), ("clip", 0), ("paths", 0), ("representations", 0)]
 )
-def test_what_decides_no_array_voids_no_half_built_data_set(tmp_path, make_source, monkeypatch, change, resumed):
-    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
-    paths = [str(path.relative_to(settings.source)) for path in sorted(settings.source.rglob("*.wav"))]
+def test_what_decides_no_array_voids_no_half_built_data_set(settings, monkeypatch, change, resumed):
+    paths = paths_of(settings.source)
     for path in paths:
         os.utime(settings.source / path, (0, 0))
-    with pytest.raises(BuildStopped):
-        build(settings, *stop_after(6))
+    stopped(settings, 6)
     if change == "paths":
         write_tables(settings.source, paths[::-1], [[1, 1, 1, 0, 1]] * 10, TAGS)
     elif change == "clip":
-        changed = np.full(56_000, 99, np.int16)
-        soundfile.write(settings.source / "0" / "clip_2.wav", changed, 16_000)  # of the same size
+        write_silence(settings.source / "0" / "clip_2.wav", 56_000)  # of the same size
     elif change == "representations":
         settings = replace(settings, representations=(RAW, Representation(256, 256)))
     else:
         monkeypatch.setattr("theanoish.data.plan.versions_in_use", lambda: {**versions_in_use(), change: "99"})
-    assert build(settings, StopRequest()).resumed == resumed
+    assert run(settings).resumed == resumed
     with h5py.File(settings.output) as file:
         for row, path in enumerate(file["clips/path"].asstr()):
             samples, _ = soundfile.read(settings.source / path, dtype="int16")
             np.testing.assert_array_equal(values_of(file, "raw", row), samples)
 
 
-def test_a_stopped_build_continues_where_it_stopped(tmp_path, make_source):
-    source = make_source(30)
-    for name in ("whole.h5", "stopped.h5"):
-        settings = BuildSettings(source, tmp_path / name, workers=2)
-        if name == "stopped.h5":
-            with pytest.raises(BuildStopped):
-                build(settings, *stop_after(12))
-            assert not settings.output.exists()
-        summary = build(settings, StopRequest())
-        assert summary.resumed == (12 if name == "stopped.h5" else 0) and summary.read + summary.resumed == 30
-    assert contents(tmp_path / "whole.h5") == contents(tmp_path / "stopped.h5")
-
-
-def test_after_a_death_while_the_tables_are_written_all_begins_anew(tmp_path, make_source, monkeypatch):
-    source = make_source()
-    settings = BuildSettings(source, tmp_path / "out.h5")
-    with monkeypatch.context() as patch:
+def test_after_a_death_while_the_tables_are_written_all_begins_anew(settings, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr("theanoish.data.build.sync_to_disk", lambda _: 1 / 0)  # between the tables and the final name
-        with pytest.raises(ZeroDivisionError):
-            build(settings, StopRequest())
+        run(settings)
     with (tmp_path / "out.h5.partial").open("r+b") as file:
         file.write(b"\xff" * 96)  # the first bytes of HDF5's own structure
-    assert build(settings, StopRequest()).resumed == 0
-    build(BuildSettings(source, tmp_path / "whole.h5"), StopRequest())
+    assert run(settings).resumed == 0
+    run(settings, output=tmp_path / "whole.h5")
     assert contents(settings.output) == contents(tmp_path / "whole.h5")
 
 
@@ -297,9 +264,7 @@ def flac_that_says(path, samples, promised):
     """A FLAC of `samples` with another number of them in its header; 0 is "unknown", as of what went to a pipe."""
     soundfile.write(path, samples, 16_000, format="FLAC")
     content = bytearray(path.read_bytes())
-    content[21:26] = (content[21] & 0xF0 | promised >> 32).to_bytes(1, "big") + (promised & 0xFFFFFFFF).to_bytes(
-        4, "big"
-    )
+    content[21:26] = ((content[21] & 0xF0) << 32 | promised).to_bytes(5, "big")
     path.write_bytes(content)
 
 
@@ -307,18 +272,17 @@ LIES = {2: 0, 4: 2**36 - 1, 7: 50_000, 9: 60_000}  # by clip: what its header sa
 
 
 @pytest.mark.parametrize("spare", [None, 0])
-def test_headers_that_lie_change_nothing_and_are_told(tmp_path, make_source, monkeypatch, spare):
+def test_headers_that_lie_change_nothing_and_are_told(settings, monkeypatch, spare):
     """Whether or not there is room for clips that are longer than promised."""
     if spare is not None:
         monkeypatch.setattr("theanoish.data.plan.SPARE", spare)
-    settings = BuildSettings(make_source(), tmp_path / "out.h5", workers=2)
+    settings = replace(settings, representations=(RAW, Representation(256, 256)), workers=2)
     generator, truth = np.random.default_rng(5), {}
     for clip, promised in LIES.items():
         truth[clip] = generator.integers(-9000, 9000, 600_000 if clip == 9 else 56_000).astype(np.int16)
         flac_that_says(next(settings.source.rglob(f"clip_{clip}.wav")), truth[clip], promised)
-    with pytest.raises(BuildStopped):
-        build(settings, *stop_after(7))
-    summary = build(settings, StopRequest())
+    stopped(settings, 7)
+    summary = run(settings)
     assert summary.resumed >= 7 and sum(summary.clips.values()) == 10 and summary.left_out == []
     with h5py.File(settings.output) as file:
         ids = file["clips/id"][:].tolist()
@@ -329,72 +293,69 @@ def test_headers_that_lie_change_nothing_and_are_told(tmp_path, make_source, mon
             mel = log_mel(samples, Representation(256, 256))
             np.testing.assert_array_equal(values_of(file, "mel_256_256", row), mel)
     assert {clip: remark for clip, _, remark in summary.remarks} == {
-        4: f"its header says {2**36 - 1} samples; holds 56000 samples",
-        7: "its header says 50000 samples; holds 56000 samples",
-        9: "its header says 60000 samples; holds 600000 samples",
+        clip: f"its header says {LIES[clip]} samples; holds {len(truth[clip])} samples" for clip in (4, 7, 9)
     }
     assert settings.output.stat().st_size < 20e6  # of the file that promised 137 GB
 
 
 @pytest.mark.parametrize("damage", ["zeros", "foreign", "cut"])
-def test_damaged_results_count_up_to_the_damage(tmp_path, make_source, damage):
-    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
-    with pytest.raises(BuildStopped):
-        build(settings, *stop_after(6))
+def test_damaged_results_count_up_to_the_damage(settings, tmp_path, damage):
+    stopped(settings, 6)
     results = tmp_path / "out.h5.results"
     lines = results.read_bytes().splitlines(keepends=True)
     lines[4] = {"zeros": bytes(len(lines[4])), "foreign": b"\xff\xfe[[[[\n", "cut": lines[4][:-9]}[damage]
     results.write_bytes(b"".join(lines))
-    stop, progress, done = *stop_after(8), []
-    with pytest.raises(BuildStopped):
-        build(settings, stop, lambda *counts: (done.append(counts), progress(*counts)))
-    assert ("reading clips", 4, 10) in done and ("reading clips", 3, 10) not in done
-    assert build(settings, StopRequest()).resumed == 8
+    told = stopped(settings, 8)
+    assert ("reading clips", 4) in told and ("reading clips", 3) not in told
+    assert run(settings).resumed == 8
     assert len(Dataset(settings.output).ids) == 10
 
 
-def test_another_build_that_finished_first_is_not_replaced(tmp_path, make_source):
-    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
+def test_builds_of_one_file_do_not_mix(settings):
+    """Neither with one at the same time, nor with one that finished first."""
+
+    def second(stage, done, total):
+        if stage == "reading clips":
+            refused("another process", settings)
+
+    run(settings, StopRequest(), second)
+    assert len(Dataset(settings.output).ids) == 10
+    settings.output.unlink()
 
     def finish_first(stage, done, total):
         if stage == "reading headers" and done == 1:
             settings.output.write_text("the other's")
 
     with pytest.raises(InputError, match="exists already"):
-        build(settings, StopRequest(), finish_first)
+        run(settings, StopRequest(), finish_first)
     assert settings.output.read_text() == "the other's"
 
 
-def test_a_limit_on_files_is_an_error_at_every_stage_and_the_rest_is_kept(tmp_path, make_source):
+def test_a_limit_on_files_is_an_error_at_every_stage_and_the_rest_is_kept(settings, tmp_path):
     """As a full disk is, which HDF5 answers with a crash: too small for a skeleton, for the arrays, for the tables."""
-    source, output = make_source(), tmp_path / "out.h5"
-    build(BuildSettings(source, tmp_path / "whole.h5", (RAW,)), StopRequest())
+    output = settings.output
+    run(settings, output=tmp_path / "whole.h5")
     with h5py.File(tmp_path / "whole.h5") as file:
         arrays = file["raw/values"].nbytes
-
-    def limited(size):
-        return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
+    arguments = ["--source", settings.source, "--output", output, "--representations", "raw"]
     for size in (1000, arrays, arrays + STRUCTURE_BYTES):
-        done = run_script("--source", source, "--output", output, "--representations", "raw", preexec_fn=limited(size))
+        limit = (resource.RLIMIT_FSIZE, (size, size))
+        done = run_script(*arguments, preexec_fn=lambda limit=limit: resource.setrlimit(*limit))
         assert done.returncode == 2 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
         assert not output.exists()
-    done = run_script("--source", source, "--output", output, "--representations", "raw")
+    done = run_script(*arguments)
     assert done.returncode == 0 and "(10 clips by an earlier run)" in done.stdout
     assert contents(output) == contents(tmp_path / "whole.h5")
 
 
-def test_odd_names_and_places_of_files(tmp_path, make_source, monkeypatch):
-    source = make_source()
+def test_odd_names_and_places_of_files(settings, tmp_path, monkeypatch):
+    source = settings.source
     (source / "mp3").mkdir()  # empty, beside the clips' folders
-    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.wav"))]
+    paths = paths_of(source)
     (source / paths[0]).rename(source / "0" / "clip.raw")
     paths[0] = "0/clip.raw"
-    too_long = f"0/{'x' * 300}.mp3"
-    write_tables(source, [*paths, too_long], [[1, 1, 1, 0, 1]] * 11, TAGS)
-    with pytest.raises(InputError, match=r"1 of 11 clips are missing.*\n  clip 11, 0/xxx.*: File name too long"):
-        build(BuildSettings(source, tmp_path / "out.h5"), StopRequest())
-    monkeypatch.chdir(source)
+    write_tables(source, [*paths, f"0/{'x' * 300}.mp3"], [[1, 1, 1, 0, 1]] * 11, TAGS)
+    refused(r"1 of 11 clips are missing.*\n  clip 11, 0/xxx.*: File name too long", settings)
     done = run_script("--source", ".", "--representations", "raw", "--allow-missing", cwd=source)
     assert done.returncode == 0, done.stderr
     dataset = Dataset(tmp_path / "source.h5")
@@ -402,85 +363,62 @@ def test_odd_names_and_places_of_files(tmp_path, make_source, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "link.h5"
     link.symlink_to(tmp_path / "elsewhere" / "real.h5")
-    build(BuildSettings(source, link, allow_missing=True), StopRequest())
+    run(settings, output=link, allow_missing=True)
     assert link.is_symlink() and [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["real.h5"]
-    with pytest.raises(InputError, match="is no file that can be replaced"):
-        build(BuildSettings(source, Path("/dev/null"), overwrite=True), StopRequest())
-    latin = source.rename(tmp_path / os.fsdecode(b"caf\xe9"))
-    build(BuildSettings(latin, tmp_path / "latin.h5", allow_missing=True), StopRequest())
-    with h5py.File(tmp_path / "latin.h5") as file:
+    refused("is no file that can be replaced", settings, output=Path("/dev/null"), overwrite=True)
+    run(settings, source=source.rename(tmp_path / os.fsdecode(b"caf\xe9")), allow_missing=True)
+    with h5py.File(settings.output) as file:
         assert file.attrs["source"] == "caf\ufffd"
 
 
-def test_a_whole_archive_in_the_folder_is_unpacked(tmp_path, make_source):
+def test_a_whole_archive_in_the_folder_is_unpacked(make_source):
     source = make_source()
+    paths = [path.replace(".wav", ".mp3") for path in paths_of(source)]
     with zipfile.ZipFile(source / "mp3.zip", "w") as archive:
-        for path in sorted(source.rglob("*.wav")):
-            archive.write(path, path.relative_to(source).with_suffix(".mp3"))
-            path.unlink()
-    paths = [info.filename for info in zipfile.ZipFile(source / "mp3.zip").infolist()]
+        for path in paths:
+            wav = (source / path).with_suffix(".wav")
+            archive.write(wav, path)
+            wav.unlink()
     write_tables(source, paths, [[1, 1, 1, 0, 1]] * 10, TAGS)
     done = run_script("--source", source, "--representations", "raw")
     assert done.returncode == 0 and "clips: 10 " in done.stdout, done.stderr
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def start_script(source, output):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(SCRIPT), "--source", str(source), "--output", str(output), "--workers", "2"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def children_of(process):
-    return [int(i) for i in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the children of a process in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_in_the_middle_then_resumed(tmp_path, make_source, number):
     source, output, results = make_source(160), tmp_path / "out.h5", tmp_path / "out.h5.results"
-    process = start_script(source, output)
+    command = [sys.executable, SCRIPT, "--source", source, "--output", output, "--workers", "2"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: results.exists() and results.read_text().count("\n") > 64)
-    children = children_of(process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert not output.exists() and len(children) >= 2
-    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children), 20)
+    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
     if number == signal.SIGINT:
         assert process.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
-    summary = build(BuildSettings(source, output, workers=2), StopRequest())
+    settings = BuildSettings(source, output, workers=2)
+    summary = run(settings)
     assert 64 <= summary.resumed < 160 and summary.resumed + summary.read == 160
-    build(BuildSettings(source, tmp_path / "whole.h5", workers=2), StopRequest())
+    run(settings, output=tmp_path / "whole.h5")
     assert contents(output) == contents(tmp_path / "whole.h5")
 
 
-def test_two_builds_of_one_file_do_not_mix(tmp_path, make_source):
-    settings = BuildSettings(make_source(), tmp_path / "out.h5", (RAW,))
-
-    def second_build(stage, done, total):
-        if stage == "reading clips":
-            with pytest.raises(InputError, match="another process"):
-                build(settings, StopRequest())
-
-    build(settings, StopRequest(), second_build)
-    assert len(Dataset(settings.output).ids) == 10
-
-
-def test_script_prints_a_summary(tmp_path, make_source):
+def test_script_prints_a_summary_and_leaves_out_what_is_shorter_than_a_window(tmp_path, make_source):
     source = make_source()
-    soundfile.write(source / "f" / "clip_1.wav", np.zeros(1000, np.int16), 16_000)
+    write_silence(source / "0" / "clip_2.wav", 48_000)
+    write_silence(source / "f" / "clip_1.wav", 47_999)
     done = run_script("--source", source, "--representations", "all", "--workers", "2")
     assert done.returncode == 0, done.stderr
-    assert "left out (too short): clip 1, f/clip_1.wav: 1000 samples" in done.stdout
+    assert "left out (too short): clip 1, f/clip_1.wav: 47999 samples" in done.stdout
     assert "clips: 9 (6 train, 2 validation, 1 test), 4 tags" in done.stdout
     assert "left out: 1 too short" in done.stdout and "9 clips are not 465984 samples long" in done.stdout
-    assert Dataset(tmp_path / "source.h5").representations == sorted(NAMES)
+    dataset = Dataset(tmp_path / "source.h5")
+    assert dataset.representations == sorted(NAMES)
+    with h5py.File(dataset.path) as file:
+        row = dataset.ids.tolist().index(2)
+        assert file["raw/count"][row] == 48_000 and file["mel_256_256/count"][row] == 187
 
 
 def test_script_errors(tmp_path, make_source, monkeypatch, capsys):
