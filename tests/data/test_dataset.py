@@ -28,14 +28,30 @@ def path(tmp_path_factory):
     return write_small_data(tmp_path_factory.mktemp("data") / "small.h5")
 
 
-def frames_of(settings):
-    return WINDOW_SAMPLES if settings.frontend == "raw" else settings.frames
+@pytest.fixture
+def damaged(tmp_path):
+    """Write a data set, change something in it, and return its path."""
+
+    def write(change=lambda file: None, representations=(), **attributes):
+        path = write_small_data(tmp_path / "d.h5", representations=representations, **attributes)
+        with h5py.File(path, "a") as file:
+            change(file)
+        return path
+
+    return write
+
+
+def put(name, values):
+    return lambda file: (file.__delitem__(name), file.__setitem__(name, values))
+
+
+def remove(name):
+    return lambda file: file.__delitem__(name)
 
 
 def test_tables(path):
     dataset = Dataset(path)
-    assert dataset.tags == TAGS
-    assert dataset.splits.tolist() == SPLITS
+    assert dataset.tags == TAGS and dataset.splits.tolist() == SPLITS
     assert dataset.ids.tolist() == list(range(100, 124))
     assert dataset.artists[4:6] == ["artist 0", "artist 1"]
     assert dataset.labels.shape == (24, 4)
@@ -46,32 +62,17 @@ def test_tables(path):
 def test_windows_are_slices_of_their_clips(path, settings):
     rows = np.array([3, 20, 7, 12])
     windows = Dataset(path).windows(settings, rows)
-    counts = [len(clip_of(path, settings.representation.name, row)) for row in rows]
-    assert windows.counts.tolist() == counts
-    np.testing.assert_array_equal(windows.choices, np.array(counts) - frames_of(settings) + 1)
+    clips = [clip_of(path, settings.representation.name, row) for row in rows]
+    frames = WINDOW_SAMPLES if settings.frontend == "raw" else settings.frames
+    assert windows.counts.tolist() == [len(clip) for clip in clips]
+    np.testing.assert_array_equal(windows.choices, windows.counts - frames + 1)
     chosen = np.array([2, 0, 3, 1, 1, 0])
     offsets = np.array([0, 5, 11, 3, 4, 5]) * 10 % windows.choices[chosen]
     offsets[-1] = windows.choices[0] - 1  # the last window of a clip
     into = np.zeros((6, *windows.shape), windows.dtype)
     windows.read(chosen, offsets, into)
     for window, clip, offset in zip(into, chosen, offsets, strict=True):
-        expected = clip_of(path, settings.representation.name, rows[clip])[offset : offset + frames_of(settings)]
-        np.testing.assert_array_equal(window, expected)
-
-
-@pytest.mark.parametrize("settings", FRONTENDS, ids=lambda s: s.name)
-def test_consecutive_windows_cover_the_clip(path, settings):
-    rows = np.arange(24)
-    windows = Dataset(path).windows(settings, rows)
-    samples = np.array([len(clip_of(path, "raw", row)) for row in rows])
-    assert set(windows.consecutive) == {2, 3, 4}
-    np.testing.assert_array_equal(windows.consecutive, samples // 48_000)
-    hop = 1 if settings.frontend == "raw" else settings.stride
-    offsets = windows.consecutive_offsets(np.arange(4))
-    begins = offsets * hop
-    assert (begins <= np.arange(4) * 48_000).all()
-    assert (begins > np.arange(4) * 48_000 - hop).all()
-    assert (offsets[windows.consecutive - 1] + windows.shape[0] <= windows.counts).all()
+        np.testing.assert_array_equal(window, clips[clip][offset : offset + frames])
 
 
 @pytest.mark.parametrize("representation", REPRESENTATIONS, ids=lambda r: r.name)
@@ -88,17 +89,18 @@ def test_as_many_windows_in_spectrograms_as_in_samples(tmp_path, representation)
         group["start"], group["count"] = np.cumsum(counts) - counts, counts
     windows = Windows(path, representation, False, np.arange(len(lengths)))
     assert windows.consecutive.tolist() == (lengths // 48_000).tolist() and windows.consecutive[0] == 9
+    begins = windows.consecutive_offsets(np.arange(9)) * representation.stride
+    assert (begins <= np.arange(9) * 48_000).all() and (begins > np.arange(9) * 48_000 - representation.stride).all()
     last = windows.consecutive_offsets(windows.consecutive - 1)
     assert (last + windows.shape[0] <= counts).all()
 
 
 def test_training_windows_of_both_kinds(path):
-    rows = np.arange(3)
-    anywhere = Dataset(path).windows(RAW, rows)
-    np.testing.assert_array_equal(anywhere.training_offsets(np.array([0, 1, 2])), [0, 1, 2])
-    consecutive = Dataset(path).windows(Settings(windows="consecutive"), rows)
+    windows = np.arange(3)
+    assert Dataset(path).windows(RAW, windows).training_offsets(windows).tolist() == [0, 1, 2]
+    consecutive = Dataset(path).windows(Settings(windows="consecutive"), windows)
     np.testing.assert_array_equal(consecutive.choices, consecutive.consecutive)
-    np.testing.assert_array_equal(consecutive.training_offsets(np.array([0, 1, 2])), [0, 48_000, 96_000])
+    assert consecutive.training_offsets(windows).tolist() == [0, 48_000, 96_000]
 
 
 @pytest.mark.parametrize("settings", FRONTENDS[:2], ids=lambda s: s.name)
@@ -111,9 +113,9 @@ def test_whole_clips_are_padded_with_zeros(path, settings):
         assert not clip[len(expected) :].any()
 
 
-def test_fingerprint_is_that_of_every_earlier_version_and_tells_data_sets_apart(path, tmp_path):
+def test_fingerprint_is_that_of_every_earlier_version_and_tells_data_sets_apart(path, damaged):
     """Runs note it: with another one, none could be resumed. A clip in another split is another data set."""
-    same = write_small_data(tmp_path / "same.h5", representations=["raw"])
+    same = damaged(representations=["raw"])
     assert Dataset(same).fingerprint() == Dataset(path).fingerprint() == "ae90ef5659efc4a0"
     labels = Dataset(path).labels
     labels[0, 0] ^= 1
@@ -123,24 +125,24 @@ def test_fingerprint_is_that_of_every_earlier_version_and_tells_data_sets_apart(
         ("tags", ["other", *TAGS[1:]]),
         ("clips/split", ["validation", *SPLITS[1:]]),
     ):
-        other = write_small_data(tmp_path / "other.h5", representations=[])
-        with h5py.File(other, "a") as file:
-            change(name, values)(file)
-        assert Dataset(other).fingerprint() != "ae90ef5659efc4a0", name
+        assert Dataset(damaged(put(name, values))).fingerprint() != "ae90ef5659efc4a0", name
 
 
-def test_missing_representation_or_split_is_named(path):
+def test_missing_representation_or_split_is_named(path, damaged):
     with pytest.raises(InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw.*theanoish build"):
         Dataset(path).windows(Settings(frontend="mel"), np.arange(3))
     with pytest.raises(InputError, match="no clip in split 'elsewhere'"):
         Dataset(path).rows("elsewhere")
     with pytest.raises(InputError, match=r"no data set with 'mel_300_300'; there are raw, mel_1024_1024"):
         Dataset(path).windows(Settings(frontend="mel", length=300, stride=300), np.arange(3))
+    built = damaged(representations=["raw"], built_with="--songs Music --labels l.csv")
+    with pytest.raises(InputError, match=r"--overwrite --songs Music --labels l\.csv --representations raw mel_512_51"):
+        Dataset(built).windows(Settings(frontend="mel", length=512, stride=512), np.arange(24))
 
 
-def test_a_file_that_hdf5_never_finishes_reading(tmp_path):
+def test_a_file_that_hdf5_never_finishes_reading(damaged):
     """A text's length so large that the place after it is the same place again."""
-    path = write_small_data(tmp_path / "d.h5", representations=[])
+    path = damaged()
     data = bytearray(path.read_bytes())
     first_text = data.index(b"GCOL") + 16
     data[first_text + 8 : first_text + 16] = (2**64 - 16).to_bytes(8, "little")
@@ -167,121 +169,68 @@ def test_a_file_on_a_disk_without_locks_is_read(path, monkeypatch):
     assert Dataset(path).tags == TAGS
 
 
-def change(name, values):
-    def damage(file):
-        del file[name]
-        if values is not None:
-            file[name] = values
-
-    return damage
-
-
-def attribute(name, value):
-    return lambda file: file.attrs.__setitem__(name, value)
-
-
 @pytest.mark.parametrize(
-    "damage",
+    "change",
     [
-        attribute("format", "something else"),
-        attribute("format_version", 3),
+        lambda file: file.attrs.__setitem__("format", "something else"),
+        lambda file: file.attrs.__setitem__("format_version", 3),
         lambda file: file.attrs.__delitem__("sample_rate"),
-        change("tags", None),
-        change("tags", ["one"]),
-        change("labels", np.zeros((24, 4))),
-        change("labels", np.full((24, 4), 2, np.uint8)),
-        change("labels", np.zeros((23, 4), np.uint8)),
-        change("clips/artist", ["one"]),
-        change("clips/split", ["elsewhere"] * 24),
-        change("clips/id", None),
+        remove("tags"),
+        put("tags", ["one"]),
+        put("labels", np.zeros((24, 4))),
+        put("labels", np.full((24, 4), 2, np.uint8)),
+        put("labels", np.zeros((23, 4), np.uint8)),
+        put("clips/artist", ["one"]),
+        put("clips/split", ["elsewhere"] * 24),
+        remove("clips/id"),
+        put("clips/id", np.arange(24, dtype=np.uint8)),
         lambda file: (file.__delitem__("tags"), file.create_group("tags")),
     ],
 )
-def test_damaged_tables(tmp_path, damage):
-    path = write_small_data(tmp_path / "d.h5", representations=[])
-    with h5py.File(path, "a") as file:
-        damage(file)
+def test_damaged_tables(damaged, change):
     with pytest.raises(InputError, match=r"d\.h5"):
-        Dataset(path)
+        Dataset(damaged(change))
+
+
+def compact(file):
+    """Small arrays may be among HDF5's own, without a place in the file."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.COMPACT)
+    file["clips/samples"][:], file["raw/start"][:], file["raw/count"][:] = 48_000, 0, 48_000
+    del file["raw/values"]
+    space = h5py.h5s.create_simple((30_000,))
+    h5py.h5d.create(file["raw"].id, b"values", h5py.h5t.py_create(np.dtype(np.int16)), space, properties)
+
+
+def chunked(file):
+    values = file["raw/values"][:]
+    del file["raw/values"]
+    file["raw"].create_dataset("values", data=values, chunks=True)
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("change", "words"),
     [
-        attribute("sample_rate", 22_050),
-        change("raw/values", np.zeros(1_000_000, np.float32)),
-        change("raw/values", np.zeros(100_000, np.int16)),
-        change("raw/start", np.zeros(3, np.int64)),
-        change("raw/start", np.full(24, -1)),
-        change("raw/count", np.full(24, 47_999)),
-        change("raw/count", None),
-        lambda file: (file.__delitem__("raw"), file.__setitem__("raw", np.zeros(5, np.int16))),
-        lambda file: (
-            v := file["raw/values"][:],
-            change("raw/values", None)(file),
-            file["raw"].create_dataset("values", data=v, chunks=True),
-        ),
+        (lambda file: file.attrs.__setitem__("sample_rate", 22_050), "build"),
+        (put("raw/values", np.zeros(1_000_000, np.float32)), "build"),
+        (put("raw/values", np.zeros(100_000, np.int16)), "build"),
+        (put("raw/start", np.zeros(3, np.int64)), "build"),
+        (put("raw/start", np.full(24, -1)), "build"),
+        (put("raw/count", np.full(24, 47_999)), "build"),
+        (remove("raw/count"), "build"),
+        (put("raw", np.zeros(5, np.int16)), "build"),
+        (chunked, "contiguous"),
+        (compact, "contiguous"),
     ],
 )
-def test_damaged_representation(tmp_path, damage):
-    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
-    with h5py.File(path, "a") as file:
-        damage(file)
-    with pytest.raises(InputError, match=r"d\.h5.*build"):
-        Dataset(path).windows(RAW, np.arange(24))
+def test_damaged_representation(damaged, change, words):
+    with pytest.raises(InputError, match=rf"d\.h5.*{words}"):
+        Dataset(damaged(change, ["raw"])).windows(RAW, np.arange(24))
 
 
-def test_values_that_hdf5_keeps_among_its_own_are_refused(tmp_path):
-    """Compact ones, which small arrays may be, have no place of their own in the file."""
-    path = write_small_data(tmp_path / "d.h5", representations=[])
-    settings = Settings(frontend="mel", length=1024, stride=1024)
-    with h5py.File(path, "a") as file:
-        file["clips/samples"][:] = 48_000
-        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        properties.set_layout(h5py.h5d.COMPACT)
-        group, space = file.create_group("mel_1024_1024"), h5py.h5s.create_simple((46, 128))
-        h5py.h5d.create(group.id, b"values", h5py.h5t.py_create(np.dtype(np.float32)), space, properties)
-        group["start"], group["count"] = np.zeros(24, np.int64), np.full(24, 46)
-    with pytest.raises(InputError, match=r"d\.h5.*contiguous"):
-        Dataset(path).windows(settings, np.arange(24))
-
-
-def test_a_file_of_the_first_version_is_to_be_built_again(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=[], format_version=1)
+def test_a_file_of_the_first_version_is_to_be_built_again(damaged):
     with pytest.raises(InputError, match=r"d\.h5: .*version 1, not 2; build it again with .*theanoish build"):
-        Dataset(path)
-
-
-def test_what_is_to_be_built_again_names_how_it_was_built(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=["raw"], built_with="--songs Music --labels l.csv")
-    with pytest.raises(
-        InputError, match=r"--overwrite --songs Music --labels l\.csv --representations raw mel_512_512"
-    ):
-        Dataset(path).windows(Settings(frontend="mel", length=512, stride=512), np.arange(24))
-
-
-@pytest.mark.parametrize(
-    ("name", "trick"),
-    [
-        ("tags", lambda file, name, secret: file.create_dataset(name, (4,), "S4", external=[(secret, 0, 16)])),
-        ("labels", lambda file, name, secret: file.create_virtual_dataset(name, virtual_labels(secret))),
-        ("tags", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/tags"))),
-        ("clips", lambda file, name, secret: file.__setitem__(name, h5py.ExternalLink(secret, "/clips"))),
-        ("clips/artist", lambda file, name, secret: file.__setitem__(name, h5py.SoftLink("/clips/artist"))),
-        ("labels", lambda file, name, secret: file.create_dataset(name, (10**9, 4), np.uint8)),
-        ("tags", lambda file, name, secret: file.create_dataset(name, (10**9,), h5py.string_dtype())),
-        ("clips/id", lambda file, name, secret: file.__setitem__(name, np.arange(24, dtype=np.uint8))),
-    ],
-)
-def test_files_of_strangers_are_refused(tmp_path, name, trick):
-    """None leads to another file's contents, or claims what is not in it."""
-    path, secret = write_small_data(tmp_path / "d.h5", representations=[]), tmp_path / "secret"
-    secret.write_bytes(b"root:x:0:0:secret" * 100)
-    with h5py.File(path, "a") as file:
-        del file[name]
-        trick(file, name, str(secret))
-    with pytest.raises(InputError, match=r"d\.h5: is no data set"):
-        Dataset(path)
+        Dataset(damaged(format_version=1))
 
 
 def virtual_labels(secret):
@@ -290,8 +239,26 @@ def virtual_labels(secret):
     return layout
 
 
-def test_many_texts_that_are_one_in_the_file_do_not_fill_the_memory(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=[])
+@pytest.mark.parametrize(
+    ("name", "trick"),
+    [
+        ("labels", lambda file, secret: file.create_dataset("labels", (24, 4), np.uint8, external=[(secret, 0, 96)])),
+        ("labels", lambda file, secret: file.create_virtual_dataset("labels", virtual_labels(secret))),
+        ("tags", lambda file, secret: file.__setitem__("tags", h5py.ExternalLink(secret, "/tags"))),
+        ("clips", lambda file, secret: file.__setitem__("clips", h5py.ExternalLink(secret, "/clips"))),
+        ("clips/artist", lambda file, _: file.__setitem__("clips/artist", h5py.SoftLink("/clips/title"))),
+        ("labels", lambda file, _: file.create_dataset("labels", (10**9, 4), np.uint8)),
+        ("tags", lambda file, _: file.create_dataset("tags", (10**9,), h5py.string_dtype())),
+    ],
+)
+def test_files_of_strangers_are_refused(damaged, path, name, trick):
+    """None leads to another file's contents, which would do, or claims what is not in it."""
+    with pytest.raises(InputError, match=r"d\.h5: is no data set"):
+        Dataset(damaged(lambda file: (file.__delitem__(name), trick(file, str(path)))))
+
+
+def test_many_texts_that_are_one_in_the_file_do_not_fill_the_memory(damaged):
+    path = damaged()
     with h5py.File(path, "a") as file:
         del file["tags"]
         texts = file.create_dataset("tags", (5000,), h5py.string_dtype())
@@ -304,16 +271,16 @@ def test_many_texts_that_are_one_in_the_file_do_not_fill_the_memory(tmp_path):
         Dataset(path)
 
 
-def test_a_data_set_replaced_while_it_is_in_use_is_refused(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+def test_a_data_set_replaced_while_it_is_in_use_is_refused(damaged, tmp_path):
+    path = damaged(representations=["raw"])
     dataset = Dataset(path)
     os.replace(write_small_data(tmp_path / "other.h5", representations=["raw"]), path)
     with pytest.raises(InputError, match=r"d\.h5: was replaced"):
         dataset.windows(RAW, np.arange(3))
 
 
-def test_a_file_open_for_writing_elsewhere_is_not_called_broken(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+def test_a_file_open_for_writing_elsewhere_is_not_called_broken(damaged):
+    path = damaged()
     program = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -334,8 +301,8 @@ def test_files_that_are_not_hdf5_or_not_there(tmp_path):
             Dataset(tmp_path / "d.h5")
 
 
-def test_file_cut_off_before_and_while_reading(tmp_path):
-    path = write_small_data(tmp_path / "d.h5", representations=["raw"])
+def test_file_cut_off_before_and_while_reading(damaged):
+    path = damaged(representations=["raw"])
     windows = Dataset(path).windows(RAW, np.arange(24))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
