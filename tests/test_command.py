@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from theanoish.command import user_path
 
 ROOT = Path(__file__).resolve().parents[1]
+BOTH = [signal.SIGINT, signal.SIGTERM]
 SCRIPTS = ["train.py", "evaluate.py", "tag.py", "reproduce.py", "figures.py", "preprocess/build_h5.py"]
 
 
@@ -45,7 +47,15 @@ def ended(process):
     return process.returncode, printed, errors
 
 
-@pytest.mark.parametrize(("script", "number"), list(zip(SCRIPTS, 3 * [signal.SIGINT, signal.SIGTERM], strict=True)))
+def run_python(code, **environment):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "MPLBACKEND"))}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=kept | environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(("script", "number"), list(zip(SCRIPTS, 3 * BOTH, strict=True)))
 def test_each_script_is_interrupted_at_import(script, number, tmp_path):
     """With a NumPy that is never done."""
     (tmp_path / "numpy.py").write_text("import time; print('importing', flush=True); time.sleep(600)")
@@ -59,7 +69,7 @@ def test_each_script_is_interrupted_at_import(script, number, tmp_path):
     assert ended(process) == (130, "", f"{Path(script).name}: stopped\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", BOTH)
 def test_a_signal_while_jax_is_imported_waits_for_it(start, number, tmp_path):
     """Its native code crashes on an exception in its midst."""
     (tmp_path / "jax.py").write_text(
@@ -69,19 +79,67 @@ def test_a_signal_while_jax_is_imported_waits_for_it(start, number, tmp_path):
     assert ended(process) == (130, "imported\n", "script.py: stopped\n")
 
 
-def test_a_failure_at_import_and_a_fault_of_ours(start):
-    status, _, errors = ended(start(imports="raise OSError(30, 'Read-only file system', '/home')"))
-    assert (status, errors) == (2, "script.py: error: /home: Read-only file system\n")
-    status, _, errors = ended(start(imports="import no_such_module"))
-    assert status == 2
-    assert "no_such_module" in errors
-    assert "pip install" in errors
-    for where in ({"imports": "1 / 0"}, {"main": "1 / 0"}):  # a fault of ours
-        status, _, errors = ended(start(**where))
-        assert status == 1 and "Traceback" in errors and errors.endswith("ZeroDivisionError: division by zero\n")
+LAST = """
+class Last:
+    def __del__(self, kill=os.kill, process=os.getpid()):
+        kill(process, {})
+last = Last()
+"""
+HIDDEN = "class Hidden:\n    def __del__(self):\n        signal.raise_signal(signal.SIGINT)\nHidden()\nprint('went on')"
+OTHER = "try:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    raise RuntimeError from None"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("main", "how", "status", "printed", "errors"),
+    [
+        ("", {"imports": "raise OSError(30, 'Read-only', '/home')"}, 2, "", "error: /home: Read-only"),
+        # Failures that the user can mend
+        ("raise InputError('a.h5: is bad\\n\\x1b[31m')", {}, 2, "", "error: a.h5: is bad\n\\x1b[31m"),
+        ("raise OSError(28, 'No space', 'a.pkl')", {}, 2, "", "error: a.pkl: No space"),
+        ("raise OSError('Unable to open file')", {}, 2, "", "error: Unable to open file"),
+        ("raise MemoryError()", {}, 2, "", "error: not enough memory"),
+        # An interrupt that a library hides: in a destructor, where Python drops it, and as another exception
+        (HIDDEN, {}, 130, "", "stopped"),
+        (OTHER, {}, 130, "", "stopped"),
+        # A signal after all is done, while Python clears away its modules, when it has taken its own handlers back
+        *(("print('done')", {"imports": LAST.format(int(number))}, 0, "done\n", "") for number in BOTH),
+        # A user's settings of Matplotlib, which may need LaTeX, mean nothing
+        (
+            "import matplotlib; print(matplotlib.rcParams['text.usetex'])",
+            {"env": {"MATPLOTLIBRC": "mine"}, "imports": "Path('mine').write_text('text.usetex: True')"},
+            *(0, "False\n", ""),
+        ),
+        # Text from files does not act on the terminal, nor is it more than the terminal can show
+        (
+            r"print('a\x1b[31m\rb\x9b\u00e1\udcff'); return 0",
+            {"env": {"PYTHONIOENCODING": "ascii"}},
+            *(0, "a\\x1b[31m\\rb\\x9b\\xe1\\udcff\n", ""),
+        ),
+        (r"print('\u00e1\t\u30d4')", {"env": {"PYTHONIOENCODING": "utf-8"}}, 0, "\u00e1\t\u30d4\n", ""),
+    ],
+)
+def test_what_a_script_ends_with(start, main, how, status, printed, errors):
+    assert ended(start(main or "pass", **how)) == (status, printed, errors and f"script.py: {errors}\n")
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "words"),
+    [
+        ({"imports": "import no_such_module"}, 2, ("no_such_module", "pip install")),
+        ({"imports": "1 / 0"}, 1, ("Traceback", "\nZeroDivisionError: division by zero\n")),  # a fault of ours
+        ({"main": "1 / 0"}, 1, ("Traceback", "\nZeroDivisionError: division by zero\n")),
+        (
+            {"imports": "import pytensor", "env": {"PYTENSOR_FLAGS": "floatX=foo"}},
+            *(2, ("\nscript.py: error: pytensor cannot be imported (",)),
+        ),
+    ],
+)
+def test_failures_that_tell_more(start, how, status, words):
+    ended_with, _, errors = ended(start(**how))
+    assert ended_with == status and all(each in f"\n{errors}" for each in words)
+
+
+@pytest.mark.parametrize("number", BOTH)
 def test_the_first_signal_lets_main_clean_up(start, number):
     process = start("""
         try:
@@ -126,43 +184,6 @@ def test_the_second_signal_ends_at_once(start, main):
     assert ended(process) == (130, "", "script.py: stopped\n")
 
 
-@pytest.mark.parametrize(
-    "caught",
-    [
-        "class Hidden:\n    def __del__(self):\n        signal.raise_signal(signal.SIGINT)\nHidden()",
-        "try:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    raise RuntimeError from None",
-    ],
-)
-def test_an_interrupt_that_a_library_hides(start, caught):
-    """In a destructor, where Python drops it, and as another exception."""
-    assert ended(start(f"{caught}\nprint('went on')")) == (130, "", "script.py: stopped\n")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_after_all_is_done(start, number):
-    """While Python clears away its modules, when it has taken its own handlers back."""
-    last = f"""
-        class Last:
-            def __del__(self, kill=os.kill, process=os.getpid()):
-                kill(process, {int(number)})
-        last = Last()
-    """
-    assert ended(start("print('done')", imports=textwrap.dedent(last))) == (0, "done\n", "")
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        ("InputError('a.h5: is damaged\\n\\x1b[31m')", "a.h5: is damaged\n\\x1b[31m"),
-        ("OSError(28, 'No space left on device', 'a.pkl')", "a.pkl: No space left on device"),
-        ("OSError('Unable to open file')", "Unable to open file"),
-        ("MemoryError()", "not enough memory"),
-    ],
-)
-def test_failures_that_the_user_can_mend(start, error, message):
-    assert ended(start(f"raise {error}")) == (2, "", f"script.py: error: {message}\n")
-
-
 @pytest.mark.parametrize("closed", [(2,), (0, 1), (0, 1, 2)])
 def test_streams_that_are_closed_stop_nothing(start, tmp_path, closed):
     """The next file that is opened would have a closed one's number, and whatever is printed would land in it."""
@@ -177,18 +198,6 @@ def test_streams_that_are_closed_stop_nothing(start, tmp_path, closed):
     process.communicate()
     assert process.returncode == 0
     assert (tmp_path / "made").read_text() == "whole"
-
-
-def test_settings_of_packages_that_cannot_be(start, tmp_path):
-    """Of a variable a message; a user's settings of Matplotlib, which may need LaTeX, mean nothing."""
-    process = start(imports="import pytensor", env={"PYTENSOR_FLAGS": "floatX=foo"})
-    status, _, errors = ended(process)
-    assert status == 2
-    assert errors.splitlines()[-1].startswith("script.py: error: pytensor cannot be imported (")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "matplotlibrc").write_text("text.usetex: True")
-    process = start("import matplotlib; print(matplotlib.rcParams['text.usetex'])", env={"MATPLOTLIBRC": "mine"})
-    assert ended(process) == (0, "False\n", "")
 
 
 def test_a_reader_that_goes_away_stops_nothing(start, tmp_path):
@@ -212,25 +221,12 @@ def test_a_full_disk_under_what_is_printed(start):
     assert (status, errors) == (2, "script.py: error: standard output: No space left on device\n")
 
 
-def test_text_from_files_does_not_act_on_the_terminal(start):
-    process = start(r"print('a\x1b[31m\rb\x9b\u00e1\udcff'); return 0", env={"PYTHONIOENCODING": "ascii"})
-    assert ended(process) == (0, "a\\x1b[31m\\rb\\x9b\\xe1\\udcff\n", "")
-    process = start(r"print('\u00e1\t\u30d4'); return 0", env={"PYTHONIOENCODING": "utf-8"})
-    assert ended(process) == (0, "\u00e1\t\u30d4\n", "")
-
-
-def test_paths_of_users(monkeypatch, tmp_path, start):
+def test_paths_of_users(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_path("~/runs") == tmp_path / "runs"
     assert user_path("a~/b") == Path("a~/b")
-    process = start("""
-        import argparse
-        from theanoish.command import user_path
-        parser = argparse.ArgumentParser()
-        parser.add_argument("path", type=user_path)
-        parser.parse_args(["~no_such_user/runs"])
-    """)
-    assert ended(process)[0] == 2
+    with pytest.raises(ArgumentTypeError):
+        user_path("~no_such_user/runs")
 
 
 def test_a_session_is_as_before_once_its_script_has_ended():
@@ -244,38 +240,27 @@ def test_a_session_is_as_before_once_its_script_has_ended():
         "assert state() != before and run_script(lambda: 0) == 0\n"
         "print(state() == before)\n"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert (done.stdout, done.stderr) == ("True\n", "")
-
-
-def started(cache, **environment):
-    """Where JAX would keep what it compiles, in a script whose user's caches lie in `cache`; empty for nowhere."""
-    code = "import os; from theanoish.command import begin_script as b; b(); print(os.environ.get(VARIABLE, ''))"
-    code = code.replace("VARIABLE", "'JAX_COMPILATION_CACHE_DIR'")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    places = {"XDG_CACHE_HOME": str(cache), "HOME": str(cache), "LOCALAPPDATA": str(cache)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=kept | places | environment, cwd=ROOT, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
+    assert run_python(code) == ("True\n", "")
 
 
 def test_compiled_networks_are_kept_in_the_users_cache(tmp_path):
-    folder = Path(started(tmp_path))
-    assert folder.is_dir()
-    assert tmp_path in folder.parents
+    def place(cache, **environment):
+        code = "import os; from theanoish.command import begin_script as b; b(); print(os.environ.get('PLACE', ''))"
+        names = dict.fromkeys(("XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"), str(cache))
+        printed, errors = run_python(code.replace("PLACE", "JAX_COMPILATION_CACHE_DIR"), **names, **environment)
+        assert errors == ""
+        return printed.strip()
+
+    folder = Path(place(tmp_path))
+    assert folder.is_dir() and tmp_path in folder.parents
     assert folder.parent.parts[-2:] == ("theanoish", "jax")
-    assert started(tmp_path, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
+    assert place(tmp_path, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
     (tmp_path / "file").write_text("")
-    assert started(tmp_path / "file") == "", "a cache that cannot be written is no error"
+    assert place(tmp_path / "file") == "", "a cache that cannot be written is no error"
 
 
 @pytest.mark.parametrize("script", ["train", "evaluate", "tag"])
 def test_help_waits_for_no_backend(script):
     code = f"import sys; sys.argv[1:] = ['--help']; from theanoish.commands.{script} import main as m; m()"
-    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0
-    assert not {"jax", "pytensor", "scipy", "sklearn", "matplotlib"} & set(done.stderr.split())
+    _, errors = run_python(f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}")
+    assert not {"jax", "pytensor", "scipy", "sklearn", "matplotlib"} & set(errors.split())
