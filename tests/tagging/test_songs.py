@@ -38,7 +38,7 @@ def test_hops_that_cannot_be(hop):
 
 
 def test_folders_are_searched_in_order_and_other_files_counted(tmp_path):
-    for name in ("b/2.MP3", "b/1.ogg", "a.flac", "c.m4b", "d.mkv", "b/cover.jpg", "E.JPG", "f", "b/.hidden.mp3"):
+    for name in ("b/2.MP3", "b/1.ogg", "a.flac", "c.m4b", "d.mkv", "b/cover.jpg", "E.JPG", "f", "b/.3.mp3", ".b/4.mp3"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "g.mp3").symlink_to(tmp_path / "annexed")

@@ -24,9 +24,9 @@ def test_every_moment_belongs_to_the_window_whose_middle_is_nearest():
 
 
 def test_strong_is_half_of_the_highest_and_one_percent():
-    faint = [[0, 0], [0.009, 0.012], [0.009, 0.012], [0.02, 0.012]]
+    faint = [[0, 0], [0.009, 0.009], [0.009, 0.012], [0.02, 0.012]]
     # 0.1, 0.2 and 0.1 of at least 0.1, which is half of 0.2
-    for song, parts in ((SONG, [[(0, 8)], [(0, 3), (8, 10)]]), (taggram(faint), [[(8, 10)], [(3, 10)]])):
+    for song, parts in ((SONG, [[(0, 8)], [(0, 3), (8, 10)]]), (taggram(faint), [[(8, 10)], [(6, 10)]])):
         assert [song.strong(column) for column in (0, 1)] == parts
     equal = taggram(np.full((4, 2), 0.3))
     assert (equal.strong(0), equal.order.tolist()) == ([(0, 10)], [0, 1])
