@@ -11,6 +11,7 @@ from theanoish.experiments import workers
 from theanoish.experiments.cells import Cell, Sweep
 from theanoish.experiments.evaluation import Predictions, write_predictions
 from theanoish.settings import Settings
+from theanoish.training import checkpoint
 
 _TRAIN = """
 import os, re, signal, sys, time
@@ -27,6 +28,14 @@ if Path(sys.argv[1]).name == "state.pkl":
     sys.exit(0)
 for kind in ("json", "npz"):
     shutil.copy(run.parent / f"{run.name}.{kind}", run / f"test.{kind}")
+"""
+# of `stand_in_scripts`: runs until it is stopped, saves, and ends with this status; a second time it ends at once
+UNTIL_STOPPED = """
+signal.signal(signal.SIGTERM, lambda *_: ((run / "saved").touch(), sys.exit(%d)))
+if not (run / "process").exists():
+    (run / "writing").write_text(str(os.getpid()))
+    (run / "writing").rename(run / "process")
+    time.sleep(600)
 """
 
 
@@ -75,6 +84,15 @@ def write_scores(beginning: Path, cell: Cell, auc: float | None, dataset: Datase
         labels, names = dataset.labels[rows], [""] * len(rows)
         predictions = Predictions(labels.astype(np.float32), labels, dataset.ids[rows], names, names, dataset.tags)
     write_predictions(beginning.with_name(f"{beginning.name}.npz"), predictions)
+
+
+def save_checkpoint(path: Path, settings: Settings, tags: list[str], parameters, data: Path, artists=()) -> Path:
+    """A checkpoint of a run on `data`, which may be missing."""
+    values = {"settings": settings.as_dict(), "tags": tags, "parameters": parameters, "artists": sorted(artists)}
+    values["data"] = {"path": str(data), "fingerprint": Dataset(data).fingerprint() if data.exists() else ""}
+    values |= {"update": 1234, "validation_auc": 0.5, "history": [], "backend": "jax", "initial": "", "versions": {}}
+    checkpoint.save(path, checkpoint.CHECKPOINT, values)
+    return path
 
 
 def wait_for(condition) -> None:

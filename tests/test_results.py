@@ -89,15 +89,16 @@ def test_runs_say_what_the_last_parameters_score_and_how_far_filters_went(tmp_pa
     assert 0 < found["moved"]["median"] < 1
 
 
-def test_curve_is_drawn_once_all_rates_are_measured(tmp_path, monkeypatch):
+def test_measured_curve_takes_the_place_of_the_prototypes(tmp_path, monkeypatch):
     rates = ("rate_1", "rate_0.1", "rate_0.01", "rate_0.0001", "fixed")
     names = ["mel_256_256", "raw_256_256", PAIRS, *(f"{PAIRS}_{rate}" for rate in rates)]
-    networks = {name: {"last": {"aucs": [0.5 + number / 10]}} for number, name in enumerate(names[:5])}
-    monkeypatch.setattr("results.rate_curve.runs", lambda: {"notes": networks})
-    assert "real notes, averaged" in curves()  # the prototype's
-    networks |= {name: {"last": {"aucs": [0.6]}} for name in names[5:]}
-    assert curves()["notes"]["rates"]["0.001"] == [0.7]
-    assert curves()["notes"]["spectrograms"] == [0.5]
+    networks = {name: {"last": {"aucs": [0.5 + number / 10]}} for number, name in enumerate(names[:6])}
+    monkeypatch.setattr("results.rate_curve.runs", lambda: {"real notes": networks})
+    assert "real notes, averaged, prototype" in curves()
+    networks[names[6]] = {"last": {"aucs": [0.6]}}
+    curve = curves()["real notes, averaged"]
+    assert [curve["rates"]["0.001"], curve["rates"]["0.0001"], curve["spectrograms"]] == [[0.7], [0.6], [0.5]]
+    assert "real notes, averaged, prototype" not in curves()
     assert [place(rate) for rate in ("1", "0.01", "0")] == [0, -2, -5]
     draw_all(tmp_path / "curve.png")
     assert matplotlib.image.imread(tmp_path / "curve.png").std() > 0

@@ -117,6 +117,16 @@ def test_exports_of_programs_for_music(folder, program):
     assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 1]]
 
 
+def test_titles_of_rekordbox_in_quotation_marks_are_read_as_they_are(folder):
+    titles = ['"Heroes" (Live)', '"Heroes', '12" mix"']
+    rows = [
+        f"{title}\t{rest}\n" for title, rest in zip(titles, ("a.mp3\t", "b.wav\trock", "c.flac\trock"), strict=True)
+    ]
+    assert read(folder, "".join(["Track Title\tLocation\tGenre\n", *rows]), "utf-16")[0].titles == titles
+    songs, _ = read(folder, 'title\tfile\ttags\n"A ""B"""\ta.mp3\t"loud;\nrock"\n', "utf-16")
+    assert (songs.titles, songs.tags) == (['A "B"'], ["loud", "rock"])
+
+
 def test_commas_that_make_no_tags_of_several_songs_stay(folder):
     songs, notes = read(folder, 'file,tags\na.mp3,"slow, sad"\nb.wav,slow\n')
     assert songs.tags == ["slow", "slow, sad"] and "no semicolon" in notes[-1]

@@ -48,8 +48,6 @@ def test_rows_of_future_work_say_how_fast_their_strided_filters_train():
     slow = {row for row, rate in rates.items() if rate == 0.001}
     assert slow == {row for row in rates if "trained slowly" in row}
     assert {rates[row] for row in rates.keys() - slow} == {1.0}
-    averages = {row.names[0]: row.settings.average for row in TABLES["future"]}
-    assert {row for row, average in averages.items() if not average} == {row for row in rates if "not averaged" in row}
 
 
 def test_the_contrasts_that_answer_the_papers_wish():

@@ -4,21 +4,16 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from unittest.mock import Mock
 
 import pytest
 
-from stand_ins import alive, cells_with_scores, stand_in_scripts, wait_for, write_scores
+from stand_ins import UNTIL_STOPPED, alive, cells_with_scores, stand_in_scripts, wait_for, write_scores
 from theanoish.experiments import sweep, workers
 from theanoish.experiments.sweep import Event, run_cells
 from theanoish.experiments.workers import Place, places_here, run_here
 from theanoish.files import lock
 from theanoish.interrupt import StopRequest
-
-# stops when it is asked to, having saved
-UNTIL_STOPPED = (
-    "signal.signal(signal.SIGTERM, lambda *_: ((run / 'saved').touch(), sys.exit(%d)))\n"
-    "(run / 'writing').write_text(str(os.getpid())); (run / 'writing').rename(run / 'process'); time.sleep(60)"
-)
 
 
 def events_of(cells, places=1, until=lambda events: False):
@@ -39,24 +34,19 @@ def test_failed_cells_stop_no_others_and_give_their_reason(tmp_path, monkeypatch
         "if seed == 3: os.kill(os.getpid(), signal.SIGSEGV)",
     )
     cells = cells_with_scores(tmp_path, 6)
-    cells[4].folder.parent.mkdir(exist_ok=True)
-    cells[4].folder.touch()  # where its folder cannot be made
+    cells[3].folder.touch()  # where its folder cannot be made
+    (tmp_path / "runs" / f"{cells[4].folder.name}.json").write_text("")  # evaluate.py leaves no scores
     events = events_of(cells, places=2)
-    of = {cell: [event for event in events if event.cell == cell] for cell in cells}
-    assert of[cells[0]] == [Event(cells[0], "failed", "no such thing")]
-    assert of[cells[1]] == [Event(cells[1], "failed", "ValueError: a fault of the program")]
-    died = Event(cells[2], "died", "exit status -11")
-    last = Event(cells[2], "failed", "its process died 3 times, the last time with exit status -11")
-    assert of[cells[2]] == [died, died, last]
-    assert "File exists" in of[cells[4]][0].reason
-    assert of[cells[3]] + of[cells[5]] == [Event(cells[3], "finished"), Event(cells[5], "finished")]
-    assert cells[3].scores["auc"] == 0.5
-
-
-def test_a_cell_that_leaves_no_scores_has_failed(tmp_path, monkeypatch):
-    stand_in_scripts(tmp_path, monkeypatch, "", "")
-    (cell,) = cells_with_scores(tmp_path, 1)
-    assert events_of([cell]) == [Event(cell, "failed", "left no test.json and test.npz that can be read")]
+    died = ("died", "exit status -11")
+    assert [[(event.state, event.reason) for event in events if event.cell == cell] for cell in cells] == [
+        [("failed", "no such thing")],
+        [("failed", "ValueError: a fault of the program")],
+        [died, died, ("failed", "its process died 3 times, the last time with exit status -11")],
+        [("failed", f"[Errno 17] File exists: '{cells[3].folder}'")],
+        [("failed", "left no test.json and test.npz that can be read")],
+        [("finished", "")],
+    ]
+    assert cells[5].scores["auc"] == 0.5
 
 
 def test_as_many_cells_run_at_once_as_there_are_places(tmp_path, monkeypatch):
@@ -97,40 +87,25 @@ def test_a_cell_of_another_sweep_is_waited_for(tmp_path, monkeypatch):
             write_scores(theirs.folder / "test", theirs, 0.5)
             held.close()
 
-    events = events_of([theirs, ours], until=until)
-    assert [(event.cell, event.state) for event in events] == [
-        (theirs, "busy"),
-        (ours, "finished"),
-        (theirs, "finished"),
-    ]
+    events = [(event.cell, event.state) for event in events_of([theirs, ours], until=until)]
+    assert events == [(theirs, "busy"), (ours, "finished"), (theirs, "finished")]
     assert not theirs.log.exists()  # the other has done it all
 
 
-@pytest.mark.parametrize(
-    ("end", "state"),
-    [
-        ("print('train.py: error: runs/x: another process trains this run at the moment'); sys.exit(2)", "busy"),
-        ("os.kill(os.getpid(), 15)", "died"),  # stopped alone
-    ],
-)
-def test_a_cell_is_taken_up_again(tmp_path, monkeypatch, end, state):
+def test_a_cell_that_someone_trains_by_hand_is_waited_for(tmp_path, monkeypatch):
+    end = "print('train.py: error: runs/x: another process trains this run at the moment'); sys.exit(2)"
     stand_in_scripts(tmp_path, monkeypatch, f"if not (run / 'once').exists(): (run / 'once').touch(); {end}")
     monkeypatch.setattr(sweep, "_BUSY_SECONDS", 0.1)
     (cell,) = cells_with_scores(tmp_path, 1)
-    assert [event.state for event in events_of([cell])] == [state, "finished"]
+    assert [event.state for event in events_of([cell])] == ["busy", "finished"]
 
 
 def test_places_that_are_lost_and_come(tmp_path, monkeypatch):
     """A cell goes on elsewhere; that no place is left is said once, and a fault of a place ends its cell."""
     stand_in_scripts(tmp_path, monkeypatch, "")
     cell, other = cells_with_scores(tmp_path, 2)
-
-    def lost(*arguments):
-        raise ConnectionError("the worker is gone")
-
-    def faulty(*arguments):
-        raise KeyError("a fault")
-
+    lost = Mock(side_effect=ConnectionError("the worker is gone"))
+    faulty = Mock(side_effect=KeyError("a fault"))
     events, coming = [], [[lost], [], [], [faulty]]
     for look in run_cells([cell, other], StopRequest(), lambda: coming.pop(0) if coming else []):
         events += look

@@ -47,14 +47,13 @@ def test_tables_give_mean_and_interval_beside_the_papers_number(sweep):
     text = markdown(results)
     assert ["256", "256", f"0.7000 ± {(mel[1] - mel[0]) / 2:.4f} (1 of 3)", "0.8815", raw, "0.8487"] in entries(text)
     assert ["raw", raw, "0.8487", "-", "-"] in entries(text)
-    assert ["512", "512", "-", "0.8793", "-", "0.8386"] in entries(text)
-    assert "7 updates, mean over 3 seeds ± half of the 95 % interval over seeds and test clips" in text
-    assert "30 test clips (all clips kept)" in text
-    assert "learning rate 0.1, minibatch 10, momentum 0.0, average 0.1, validation interval 20000" in text
-    assert "at most 25% of a layer's units silent" in text
-    (contrast,) = [found for found in results["contrasts"] if found["finding"] == "spectrograms - raw audio, 256/256"]
-    assert contrast["paper_difference"] == pytest.approx(0.8815 - 0.8487)
-    assert contrast["finding"] in text
+    for words in (
+        "30 test clips (all clips kept), 7 updates, mean over 3 seeds ± half of the 95 % interval over seeds and test",
+        "learning rate 0.1, minibatch 10, momentum 0.0, average 0.1, validation interval 20000",
+        "at most 25% of a layer's units silent",
+        "| spectrograms - raw audio, 256/256 ",
+    ):
+        assert words in text
 
 
 def test_both_choices_of_parameters_are_in_the_json(sweep):
@@ -146,9 +145,8 @@ def test_what_is_no_table_is_refused(tmp_path, text):
         read_rows(tmp_path / "tables.json")
 
 
-def test_an_undefined_auc_is_a_gap(tmp_path):
-    sweep = Sweep(tmp_path / "d.h5", tmp_path / "runs", "jax", {}, seeds=1)
-    finish(sweep, "raw_256_256", (None,))
-    row = row_of(collect(sweep, ["1"]), "raw_256_256")
+def test_an_undefined_auc_is_a_gap(sweep):
+    finish(sweep, "mel_512_256", (None,))
+    row = row_of(collect(sweep, ["1"]), "mel_512_256")
     assert row["mean_auc"] is row["interval"] is None
     assert len(row["runs"]) == 1

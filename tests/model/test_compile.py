@@ -2,19 +2,14 @@
 
 import re
 
+import jax
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
 
 from theanoish.machine import BACKENDS
-from theanoish.model.compile import (
-    compile_function,
-    copied_to_device,
-    free_device_memory,
-    held_on_device,
-    repeat,
-)
+from theanoish.model.compile import compile_function, copied_to_device, free_device_memory, held_on_device, repeat
 from theanoish.model.descent import nesterov, sgd, zero_velocities
 from theanoish.model.network import Network
 from theanoish.model.operations import relu
@@ -64,8 +59,6 @@ def test_repeat_is_sgd():
 
 
 def test_values_held_on_the_device_stay_there():
-    import jax
-
     values = generator.integers(-9, 9, (5, 7)).astype(np.int16)
     shared = held_on_device(values)
     row = pt.iscalar("row")
@@ -83,8 +76,6 @@ def test_copies_on_the_device_stay_as_they_were():
 
 
 def test_no_device_memory_without_an_accelerator():
-    import jax
-
     assert free_device_memory("numba") == 0
     if jax.devices()[0].platform == "cpu":
         assert free_device_memory("jax") == 0
@@ -115,8 +106,6 @@ def slow_products(program):
 
 @pytest.mark.parametrize("frontend", SLOW_PRODUCTS)
 def test_no_product_is_slow_without_a_reason(frontend):
-    import jax
-
     if jax.default_backend() != "cpu":
         pytest.skip("a GPU has other routines")
     network = Network(Settings(frontend=frontend, length=1024, stride=1024), tags=50)

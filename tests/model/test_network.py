@@ -68,20 +68,10 @@ def test_sizes_of_table_1(frontend, length, stride, flat):
     assert sum(v.size for n, v in network.values().items() if not n.startswith("start/")) == strided + rest
 
 
-@pytest.mark.parametrize("pool_size", [2, 4])
-def test_feature_pooling_leaves_fewer_channels(pool_size):
-    network = Network(Settings(pooling="max", pool_size=pool_size), tags=50)
-    assert network.values()["convolution1/filters"].shape == (32, 128 // pool_size, 8)
-    assert network.parameters["strided/filters"].type.shape == (128, 256)
-
-
 def test_larger_networks():
     network = Network(Settings(pooling="l2", pool_size=2, strided_filters=256, filters=64), tags=50)
-    shapes = {name: value.shape for name, value in network.values().items()}
-    assert shapes["strided/filters"] == (256, 256)
-    assert shapes["convolution1/filters"] == (64, 128, 8)
-    assert shapes["convolution2/filters"] == (64, 64, 8)
-    assert shapes["hidden/weights"] == (640, 100)
+    shapes = [value.shape for name, value in network.values().items() if name.endswith(("filters", "weights"))]
+    assert shapes == [(256, 256), (64, 128, 8), (64, 64, 8), (640, 100), (100, 50)]
     assert list(network.shapes.values()) == [
         (48_000, 1), (187, 256), (187, 128), (180, 64), (45, 64), (38, 64), (10, 64), (100,), (50,)
     ]  # fmt: skip
@@ -92,16 +82,11 @@ def test_forward_pass(changes):
     network = make_network(**changes)
     variables, (windows, labels, *mask) = make_inputs(network)
     outputs = [network.logits(variables[0], *variables[2:]), network.loss(*variables)]
-    logits, loss = compile_function(variables, outputs, "jax")(windows, labels, *mask)
+    outputs.append(network.probabilities(variables[0]))  # without dropout
+    logits, loss, probabilities = compile_function(variables, outputs, "jax")(windows, labels, *mask)
     expected = reference.logits(network.settings, network.values(), windows, *mask)
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
     assert loss == pytest.approx(reference.cross_entropy(expected, labels), rel=1e-4)
-
-
-def test_probabilities_ignore_dropout():
-    network = make_network(frontend="mel", dropout=0.5)
-    variables, (windows, *_) = make_inputs(network)
-    probabilities = compile_function(variables[:1], network.probabilities(variables[0]), "jax")(windows)
     expected = reference.probabilities(network.settings, network.values(), windows)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-3)
 
@@ -182,15 +167,6 @@ def test_loss_of_extreme_logits(backend):
     np.testing.assert_allclose(gradient, np.array([[0, 0, 1, -1, 0, 0]]) / 6, atol=1e-7)
 
 
-def test_initial_parameters_come_from_the_seed():
-    first, again = (Network(Settings(seed=4), 5).values() for _ in range(2))
-    other = Network(Settings(seed=5), 5).values()
-    for name, values in first.items():
-        np.testing.assert_array_equal(values, again[name])
-        from_seed = name.endswith(("filters", "weights")) and name != "output/weights"
-        assert not np.array_equal(values, other[name]) or not from_seed
-
-
 def test_names_show_in_the_graph():
     network = make_network(frontend="raw")
     text = pytensor.dprint(network.loss(*network.training_inputs()), file="str")
@@ -206,13 +182,9 @@ def test_what_no_network_has_is_refused():
 
 def test_values_that_do_not_fit_are_refused():
     network = Network(Settings(), 5)
-    values = network.values()
-    for name, wrong in (
-        ("output/bias", np.zeros(6, np.float32)),
-        ("output/bias", np.zeros(5, np.float64)),
-        ("output/surplus", np.zeros(5, np.float32)),
-    ):
+    bias = np.zeros(5, np.float32)
+    for name, wrong in (("output/surplus", bias), ("output/bias", bias[:4]), ("output/bias", np.float64(bias))):
         with pytest.raises(InputError, match=name):
-            network.set_values(values | {name: wrong})
+            network.set_values(network.values() | {name: wrong})
     with pytest.raises(InputError, match="hidden/bias"):
-        network.set_values({n: v for n, v in values.items() if n != "hidden/bias"})
+        network.set_values({n: v for n, v in network.values().items() if n != "hidden/bias"})

@@ -52,22 +52,10 @@ def test_strided_convolve(length, stride):
     check(operation, plain, normal(MINIBATCH, 23), normal(3, length), normal(3))
 
 
-def from_memory(filters):
-    """(width, filters, channels) -> (filters, channels, width)"""
-    return np.transpose(filters, (1, 2, 0))
-
-
 def test_convolve():
-    plain = lambda x, f: reference.convolution(x, from_memory(f))  # noqa: E731
+    """Filters are (width, filters, channels) in memory, and (filters, channels, width) in files."""
+    plain = lambda x, f: reference.convolution(x, np.transpose(f, (1, 2, 0)))  # noqa: E731
     check(operations.convolve, plain, normal(MINIBATCH, 9, 3), normal(5, 4, 3))
-
-
-def test_convolve_as_explicit_loops():
-    maps, filters = normal(MINIBATCH, 6, 2), normal(4, 3, 2)
-    expected = np.zeros((MINIBATCH, 3, 3))
-    for n, t, o, c, k in np.ndindex(MINIBATCH, 3, 3, 2, 4):
-        expected[n, t, o] += maps[n, t + k, c] * filters[k, o, c]
-    np.testing.assert_allclose(apply(operations.convolve, maps, filters)[0], expected, rtol=1e-5, atol=1e-5)
 
 
 max_pool_of_4 = partial(operations.rectified_max_pool, size=4)

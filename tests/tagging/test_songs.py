@@ -31,34 +31,35 @@ def test_windows_cover_the_song(samples, hop, begins):
     assert window_begins(samples, hop).tolist() == begins
 
 
-@pytest.mark.parametrize("hop", [0, -1, 0.09, 3.1, np.nan, np.inf])
+@pytest.mark.parametrize("hop", [-1, 0.09, 3.1, np.nan])
 def test_hops_that_cannot_be(hop):
     with pytest.raises(InputError, match="hop"):
         window_begins(100_000, hop)
 
 
-def test_folders_are_searched_in_order(tmp_path):
-    for name in ("b/2.MP3", "b/1.ogg", "a.flac", "b/cover.jpg", "b/.hidden.mp3", "c.m4a"):
+def test_folders_are_searched_in_order_and_other_files_counted(tmp_path):
+    for name in ("b/2.MP3", "b/1.ogg", "a.flac", "c.m4b", "d.mkv", "b/cover.jpg", "E.JPG", "f", "b/.3.mp3", ".b/4.mp3"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    below = [tmp_path / name for name in ("a.flac", "b/1.ogg", "b/2.MP3", "c.m4a")]
-    assert find_songs([tmp_path]) == below
+    (tmp_path / "g.mp3").symlink_to(tmp_path / "annexed")
+    below, others = [tmp_path / name for name in ("a.flac", "b/1.ogg", "b/2.MP3", "c.m4b", "d.mkv", "g.mp3")], Counter()
+    assert find_songs([tmp_path], others) == below
+    assert others == {".jpg": 2, "without an ending": 1}
     # what is named is taken whatever its name, also where it is not there; nothing comes twice
-    assert find_songs([tmp_path / "b/cover.jpg", tmp_path, tmp_path / "c.m4a", tmp_path / "no"]) == [
-        tmp_path / "b/cover.jpg",
-        *below,
-        tmp_path / "no",
-    ]
+    cover, missing = tmp_path / "b/cover.jpg", tmp_path / "no"
+    assert find_songs([cover, tmp_path, tmp_path / "c.m4b", missing]) == [cover, *below, missing]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="empty: no audio file"):
-        find_songs([tmp_path / "empty"])
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (("empty", "empty: no audio file"), ("pipe", "pipe: is a pipe")):
+        with pytest.raises(InputError, match=message):
+            find_songs([tmp_path / name])
 
 
 def test_short_songs_are_followed_by_silence(tmp_path):
     samples = np.arange(1, 1001, dtype=np.int16)
     soundfile.write(tmp_path / "short.wav", samples, 16_000)
     song = read_song(tmp_path / "short.wav", RAW)
-    assert song.samples == 1000
+    assert (song.samples, song.title, song.artist) == (1000, "", "")
     np.testing.assert_array_equal(song.rows, np.pad(samples, (0, 47_000)))
     assert read_song(tmp_path / "short.wav", MEL).rows.shape == MEL.window_shape
     soundfile.write(tmp_path / "none.wav", samples[:0], 16_000)
@@ -71,18 +72,14 @@ def test_short_songs_are_followed_by_silence(tmp_path):
     [("a.mp3", "libmp3lame"), ("a.flac", "flac"), ("a.ogg", "libopus"), ("a.m4a", "aac"), ("a.wav", "pcm_s16le")],
 )
 def test_title_and_artist_are_those_of_the_file_itself(tmp_path, name, codec):
-    with (
-        av.open(str(write_song(tmp_path / "plain.wav", 4, rate=48_000))) as source,
-        av.open(str(tmp_path / name), "w") as output,
-    ):
+    plain = write_song(tmp_path / "plain.wav", 4, rate=48_000)
+    with av.open(str(plain)) as source, av.open(str(tmp_path / name), "w") as output:
         output.metadata.update({"title": "Jóga\n\x1b[31m <i>", "artist": "Björk"})
         stream = output.add_stream(codec, rate=48_000)
         for frame in [*source.decode(audio=0), None]:
             output.mux(stream.encode(frame))
     song = read_song(tmp_path / name, RAW)
     assert (song.title, song.artist) == ("Jóga [31m <i>", "Björk")
-    song = read_song(tmp_path / "plain.wav", RAW)
-    assert (song.title, song.artist) == ("", "")
 
 
 def test_many_processes_read_in_order(tmp_path):
@@ -93,10 +90,8 @@ def test_many_processes_read_in_order(tmp_path):
     paths.insert(4, tmp_path / "missing.wav")
     read = list(read_songs(paths, RAW, workers=2))
     assert [song.path for song in read] == paths
-    failures = {i: song.reason for i, song in enumerate(read) if isinstance(song, Failure)}
-    assert set(failures) == {2, 4}
-    assert "No such file" in failures[4]
-    assert [song.rows[0] for song in read if not isinstance(song, Failure)] == [0, 1, 3, 4, 5]
+    assert "No such file" in read[4].reason
+    assert [None if isinstance(song, Failure) else song.rows[0] for song in read] == [0, 1, None, 3, None, 4, 5]
 
 
 def kill_worker(path, representation):
@@ -113,26 +108,8 @@ def test_a_song_that_kills_its_worker_is_named_and_the_rest_goes_on(tmp_path, mo
     assert [song.reason == "harmless" for song in read] == [True, False, True, True, True]
 
 
-def test_any_name_can_be_printed():
+def test_any_name_can_be_printed_and_spaces_and_joiners_of_any_script_are_kept():
     assert name_of(Path(os.fsdecode(b"caf\xe9.mp3"))) == "caf\ufffd.mp3"
     assert name_of(Path("a\nb\x1b[31m 音楽.mp3")) == "a\ufffdb\ufffd[31m 音楽.mp3"
-
-
-def test_spaces_and_joiners_of_any_script_are_kept():
     for name in ("東京\u3000タワー.mp3", "Encore\u00a0!.mp3", "\U0001f468\u200d\U0001f469.mp3"):
         assert name_of(Path(name)) == name
-
-
-def test_links_to_nowhere_are_named_and_other_files_counted(tmp_path):
-    (tmp_path / "a.mp3").symlink_to(tmp_path / "annexed")
-    for name in ("b.m4b", "c.mkv", "d.jpg", "e.JPG", "f"):
-        (tmp_path / name).touch()
-    others = Counter()
-    assert [path.name for path in find_songs([tmp_path], others)] == ["a.mp3", "b.m4b", "c.mkv"]
-    assert others == {".jpg": 2, "without an ending": 1}
-
-
-def test_a_pipe_is_named(tmp_path):
-    os.mkfifo(tmp_path / "song")
-    with pytest.raises(InputError, match="song: is a pipe"):
-        find_songs([tmp_path / "song"])

@@ -5,13 +5,6 @@ import pytest
 from theanoish.training.curve import draw_curve
 
 
-def history(aucs):
-    return [
-        {"update": 1000 * (i + 1), "loss": 0.3 / (i + 1), "validation_auc": auc, "best": False, "time": 0.0}
-        for i, auc in enumerate(aucs)
-    ]
-
-
 def red_column(path):
     """Where the best update is marked, from 0 at the left edge of the axes to 1 at the right."""
     picture = matplotlib.image.imread(path)[..., :3]
@@ -22,7 +15,8 @@ def red_column(path):
 
 @pytest.mark.parametrize(("aucs", "best"), [([0.6, 0.8, 0.7, 0.8], 2), ([0.5], 1), (np.linspace(0.9, 0.5, 300), 1)])
 def test_the_best_update_is_marked_in_both_panels(tmp_path, aucs, best):
-    draw_curve(tmp_path / "curve.png", r"raw_256_256, $\x$.h5", history(aucs))  # a name, and no formula
+    history = [{"update": 10 * i, "loss": 1 / i, "validation_auc": auc} for i, auc in enumerate(aucs, 1)]
+    draw_curve(tmp_path / "curve.png", r"raw_256_256, $\x$.h5", history)  # a name, and no formula
     place, red = red_column(tmp_path / "curve.png")
     assert place == pytest.approx(best / (1.03 * len(aucs)), abs=0.01)
     rows = np.flatnonzero(red.any(axis=1))

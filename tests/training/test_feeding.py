@@ -20,28 +20,35 @@ def dataset(tmp_path_factory):
     return Dataset(write_small_data(tmp_path_factory.mktemp("data") / "small.h5"))
 
 
+def feed_of(dataset, settings):
+    rows = dataset.rows("train")
+    return ReadAhead(dataset.windows(settings, rows), dataset.labels[rows], settings)
+
+
+def assert_same_network(trainer, other):
+    for name, values in trainer.network.values().items():
+        np.testing.assert_array_equal(values, other.network.values()[name])
+
+
 @pytest.mark.parametrize("windows", ["random", "consecutive"])
 @pytest.mark.parametrize("frontend", ["raw", "mel"])
 def test_blocks_hold_the_windows_drawn(dataset, frontend, windows):
     settings = Settings(frontend=frontend, length=512, stride=256, minibatch=3, windows=windows)
     rows = dataset.rows("train")
-    feed = ReadAhead(dataset.windows(settings, rows), dataset.labels[rows], settings)
     lengths = np.array([len(clip_of(dataset.path, "raw", row)) for row in rows])
     frames = (lengths - 512) // 256 + 1
     offered = {"random": lengths - 48_000 + 1 if frontend == "raw" else frames - 186 + 1}
     choices = offered.get(windows, lengths // 48_000)
     hop = 1 if frontend == "raw" else 256
-    seen = 0
-    for block, (values, labels) in zip(BLOCKS, feed.blocks(BLOCKS), strict=True):
+    for block, (values, labels) in zip(BLOCKS, feed_of(dataset, settings).blocks(BLOCKS), strict=True):
         assert len(values) == len(labels) == len(block)
-        clips, chosen = draw_examples(choices, settings.seed, seen * 3, len(block) * 3, 3)
+        clips, chosen = draw_examples(choices, settings.seed, block.start * 3, len(block) * 3, 3)
         size = values.shape[2]
         for i, (clip, window) in enumerate(zip(clips, chosen, strict=True)):
             begin = window if windows == "random" else window * 48_000 // hop
             expected = clip_of(dataset.path, settings.representation.name, rows[clip])[begin : begin + size]
             np.testing.assert_array_equal(values[i // 3, i % 3], expected)
             np.testing.assert_array_equal(labels[i // 3, i % 3], dataset.labels[rows[clip]])
-        seen += len(block)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +62,9 @@ def test_reading_ahead_and_resident_clips_train_alike(dataset, changes):
     assert isinstance(read_ahead._feed, ReadAhead)
     assert isinstance(resident._feed, Resident)
     losses = [np.concatenate([block for _, block in trainer.run(0, 50)]) for trainer in (read_ahead, resident)]
-    assert losses[0].shape == (50,)
-    assert np.isfinite(losses[0]).all()
+    assert losses[0].shape == (50,) and np.isfinite(losses[0]).all()
     np.testing.assert_array_equal(*losses)
-    for name, values in read_ahead.network.values().items():
-        np.testing.assert_array_equal(values, resident.network.values()[name])
+    assert_same_network(read_ahead, resident)
 
 
 # Losses of the first six updates of seed 1, and the top layer's mean bias then, as they were when this was written.
@@ -83,20 +88,18 @@ def test_first_updates_of_a_seed(dataset, frontend):
 
 def test_an_accelerator_without_room_is_sent_blocks(dataset, monkeypatch):
     """On a CPU that is told to be one; the copies must not follow the buffers that are read into again."""
-    settings = small_settings()
-    plain = Trainer(settings, dataset, "jax")
+    plain = Trainer(small_settings(), dataset, "jax")
     monkeypatch.setattr("theanoish.training.trainer.free_device_memory", lambda backend: 1000)
-    sent = Trainer(settings, dataset, "jax")
+    sent = Trainer(small_settings(), dataset, "jax")
     assert isinstance(sent._feed, ReadAhead)
-    blocks = list(sent._feed.blocks([range(i, i + 2) for i in range(0, 12, 2)]))  # more than there are buffers
-    assert all(isinstance(values, jax.Array) for block in blocks for values in block)
-    for block, read in zip(blocks, plain._feed.blocks([range(i, i + 2) for i in range(0, 12, 2)]), strict=True):
+    updates = [range(i, i + 2) for i in range(0, 12, 2)]  # more than there are buffers
+    for block, read in zip(list(sent._feed.blocks(updates)), plain._feed.blocks(updates), strict=True):
+        assert all(isinstance(values, jax.Array) for values in block)
         for values, expected in zip(block, read, strict=True):
             np.testing.assert_array_equal(values, expected)
     for trainer in (plain, sent):
         list(trainer.run(0, 250))
-    for name, values in plain.network.values().items():
-        np.testing.assert_array_equal(values, sent.network.values()[name])
+    assert_same_network(plain, sent)
 
 
 def test_room_is_asked_for_clips_as_long_as_the_longest(dataset, monkeypatch):
@@ -110,21 +113,14 @@ def test_room_is_asked_for_clips_as_long_as_the_longest(dataset, monkeypatch):
         assert isinstance(Trainer(settings, dataset, "jax")._feed, feed)
 
 
-def test_errors_of_the_reading_thread_arrive(tmp_path):
+def test_errors_of_the_reading_thread_arrive_and_stopping_early_ends_it(tmp_path):
     path = write_small_data(tmp_path / "d.h5", representations=["raw"])
-    dataset, settings = Dataset(path), Settings(minibatch=3)
-    rows = dataset.rows("train")
-    feed = ReadAhead(dataset.windows(settings, rows), dataset.labels[rows], settings)
-    path.write_bytes(path.read_bytes()[:100_000])
-    with pytest.raises(InputError, match="cut off"):
-        list(feed.blocks(BLOCKS))
-
-
-def test_stopping_early_ends_the_reading_thread(dataset):
-    settings = Settings(minibatch=3)
-    rows = dataset.rows("train")
-    blocks = ReadAhead(dataset.windows(settings, rows), dataset.labels[rows], settings).blocks(BLOCKS)
+    feed = feed_of(Dataset(path), Settings(minibatch=3))
+    blocks = feed.blocks(BLOCKS)
     _, labels = next(blocks)
     assert labels.shape == (5, 3, len(TAGS))
     blocks.close()
     assert next(blocks, None) is None
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(InputError, match="cut off"):
+        list(feed.blocks(BLOCKS))

@@ -25,8 +25,9 @@ def network_of(settings):
     return network
 
 
-def expected_of(dataset, settings, network, row):
+def expected_of(dataset, network, row):
     """Mean over the consecutive windows of a clip, one by one."""
+    settings = network.settings
     clip = clip_of(dataset.path, settings.representation.name, row)
     hop = 1 if settings.frontend == "raw" else settings.stride
     size = 48_000 if settings.frontend == "raw" else settings.frames
@@ -45,19 +46,16 @@ def test_clips_are_means_over_their_windows(dataset):
     reports = []
     predicted = Predictor(network, "jax").predict_clips(windows, lambda *report: reports.append(report)).probabilities
     total = windows.consecutive.sum()
-    assert reports == [
-        (min(done, total), total) for done in range(WINDOWS_A_CALL, total + WINDOWS_A_CALL, WINDOWS_A_CALL)
-    ]
-    expected = [expected_of(dataset, settings, network, row) for row in rows]
+    assert reports == [(done, total) for done in (*range(WINDOWS_A_CALL, total, WINDOWS_A_CALL), total)]
+    expected = [expected_of(dataset, network, row) for row in rows]
     np.testing.assert_allclose(predicted, expected, rtol=1e-3)
     assert np.ptp(predicted, axis=0).min() > 1e-3  # clips differ, so that mixing them up would show
 
 
 def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
     """On a CPU that is told to be one, with batches of another size."""
-    settings = small_settings()
-    network = network_of(settings)
-    windows = dataset.windows(settings, np.arange(24))
+    network = network_of(small_settings())
+    windows = dataset.windows(network.settings, np.arange(24))
     expected = Predictor(network, "jax").predict_clips(windows).probabilities
     monkeypatch.setattr("theanoish.training.prediction.free_device_memory", lambda backend: 1000)
     monkeypatch.setattr("theanoish.training.prediction.WINDOWS_A_CALL_ON_ACCELERATOR", 7)
@@ -70,27 +68,29 @@ def test_batches_sent_to_an_accelerator(dataset, monkeypatch):
 
 
 def test_raw_clips_and_new_parameters(dataset):
-    settings = Settings(length=1024, stride=1024)
-    network = network_of(settings)
+    network = network_of(Settings(length=1024, stride=1024))
     predictor = Predictor(network, "jax")
-    windows = dataset.windows(settings, np.array([2, 21]))
+    windows = dataset.windows(network.settings, np.array([2, 21]))
     before = predictor.predict_clips(windows).probabilities
     network.set_values(network_of(Settings(length=1024, stride=1024, seed=9)).values())
     after = predictor.predict_clips(windows).probabilities  # with the parameters of now, not of the compilation
     assert abs(after - before).max() > 1e-3
     assert list(predictor.predict_clips(windows).silent) == ["strided", "convolution1", "convolution2", "hidden"]
-    np.testing.assert_allclose(after, [expected_of(dataset, settings, network, row) for row in (2, 21)], rtol=1e-3)
+    np.testing.assert_allclose(after, [expected_of(dataset, network, row) for row in (2, 21)], rtol=1e-3)
 
 
 def test_shares_of_silent_units(dataset):
-    """Units whose bias no input can outweigh are silent, and no others of that layer."""
+    """Units whose bias no input can outweigh are silent, and no others of that layer; windows all alike are noticed."""
     network = network_of(small_settings())
     predictor, windows = Predictor(network, "jax"), dataset.windows(small_settings(), np.arange(24))
-    assert list(predictor.predict_clips(windows).silent) == ["convolution1", "convolution2", "hidden"]
+    predicted = predictor.predict_clips(windows)
+    assert list(predicted.silent) == ["convolution1", "convolution2", "hidden"] and not predicted.all_alike
     for layer, units in (("hidden", 25), ("convolution2", 16), ("convolution1", 8)):  # each overrules the one before
         bias = network.parameters[f"{layer}/bias"]
         bias.set_value(np.where(np.arange(bias.type.shape[0]) < units, -1e9, 1e9).astype(np.float32))
         assert predictor.predict_clips(windows).silent[layer] == units / bias.type.shape[0]
+    windows.read = lambda clips, offsets, into: into.fill(3)
+    assert predictor.predict_clips(windows).all_alike
 
 
 def test_a_unit_that_one_window_wakes_is_not_silent(dataset):
@@ -114,12 +114,3 @@ def test_a_unit_that_one_window_wakes_is_not_silent(dataset):
         bias = np.append(-threshold, np.zeros(99)).astype(np.float32)
         network.set_values(network.values() | {"hidden/bias": bias})
         assert predictor.predict_clips(windows).silent["hidden"] == silent
-
-
-def test_windows_that_are_all_alike_are_noticed(dataset):
-    settings = small_settings()
-    predictor = Predictor(network_of(settings), "jax")
-    windows = dataset.windows(settings, np.arange(24))
-    assert not predictor.predict_clips(windows).all_alike
-    windows.read = lambda clips, offsets, into: into.fill(3)
-    assert predictor.predict_clips(windows).all_alike

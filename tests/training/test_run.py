@@ -17,7 +17,7 @@ from theanoish import files
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
-from theanoish.training import checkpoint, plain_pickle
+from theanoish.training import checkpoint
 from theanoish.training import trainer as training
 from theanoish.training.checkpoint import CHECKPOINT, STATE, load_network
 from theanoish.training.prediction import ClipPredictions, Predictor
@@ -42,29 +42,19 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(dataset):
-    """By the trainer alone: 60 losses, and the parameters after 40 and after 60 updates."""
+    """By the trainer alone: the losses and parameters of 60 single updates, and the means of the first 40."""
     trainer = training.Trainer(SETTINGS, dataset, "jax")
     trainer.measure_start()
-    losses, parameters = [], {}
-    for update, block in trainer.run(0, 60):
-        losses.extend(block)
+    losses, parameters, means, mean = [], {}, {}, {}
+    for update in range(1, 61):
+        ((_, loss),) = trainer.run(update - 1, update)
+        losses.extend(loss)
         parameters[update] = trainer.network.values()
-    return np.array(losses), parameters[40], parameters[60]
-
-
-@pytest.fixture(scope="module")
-def trained_means(dataset):
-    """After each of 40 updates, computed from the parameters after every single one."""
-    trainer = training.Trainer(SETTINGS, dataset, "jax")
-    trainer.measure_start()
-    means, mean = {}, {}
-    for update in range(1, 41):
-        list(trainer.run(update - 1, update))
         weight = 1 / max(1, SETTINGS.average * update)
-        for name, value in trainer.network.values().items():
+        for name, value in parameters[update].items() if update <= 40 else ():
             mean[name] = value if update == 1 else (1 - weight) * mean[name] + weight * np.float64(value)
         means[update] = dict(mean)
-    return means
+    return np.array(losses), parameters, means
 
 
 def train(run, stop_at=None):
@@ -98,18 +88,33 @@ def finished(tmp_path_factory, dataset):
     return folder, copies
 
 
+@pytest.fixture
+def copied(tmp_path, finished):
+    """A folder like that of the finished run."""
+    return Path(shutil.copytree(finished[0], tmp_path / "copied"))
+
+
 def assert_equal_arrays(arrays, expected):
     assert arrays.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(arrays[name], values, err_msg=name)
 
 
+def state_of(folder):
+    return checkpoint.load(folder / "state.pkl", STATE)
+
+
+def set_to(network, parameter, value):
+    variable = network.parameters[parameter]
+    variable.set_value(np.full(variable.type.shape, value, np.float32))
+
+
 def assert_same_state(folder, other):
-    state, expected = (checkpoint.load(f / "state.pkl", STATE) for f in (folder, other))
+    state, expected = state_of(folder), state_of(other)
     for arrays in ("parameters", "memory"):
         assert_equal_arrays(state[arrays], expected[arrays])
     assert state["update"] == expected["update"]
-    assert without_time(state["history"]) == without_time(expected["history"])
+    assert without_time(state["history"]) == without_time(expected["history"]) == without_time(log_of(folder))
 
 
 def without_time(history):
@@ -120,11 +125,15 @@ def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_folder_of_a_finished_run(finished, dataset, trained_means):
-    folder, _ = finished
+def settings_of(folder):
+    return json.loads((folder / "settings.json").read_text())
+
+
+def test_folder_of_a_finished_run(finished, dataset, trained):
+    folder, means = finished[0], trained[2]
     names = ["checkpoint.pkl", "curve.png", "log.jsonl", "settings.json", "state.pkl"]
     assert sorted(file.name for file in folder.iterdir()) == names
-    assert json.loads((folder / "settings.json").read_text())["settings"] == SETTINGS.as_dict()
+    assert settings_of(folder)["settings"] == SETTINGS.as_dict()
     log = log_of(folder)
     assert [entry["update"] for entry in log] == [20, 40]
     assert all(entry["silent"].keys() == {"convolution1", "convolution2", "hidden"} for entry in log)
@@ -134,21 +143,19 @@ def test_folder_of_a_finished_run(finished, dataset, trained_means):
     assert saved["tags"] == dataset.tags
     assert saved["artists"] == ["artist 0", "artist 1", "artist 2"]
     assert network.settings == SETTINGS
-    assert saved["parameters"].keys() == trained_means[40].keys()
     last = checkpoint.load_last(folder / "state.pkl")[1].values()
-    for name in last:  # XLA may compute a product and a sum as one
-        np.testing.assert_allclose(last[name], trained_means[40][name], rtol=1e-5, atol=1e-7, err_msg=name)
-        expected = trained_means[saved["update"]][name]
-        np.testing.assert_allclose(saved["parameters"][name], expected, rtol=1e-5, atol=1e-7, err_msg=name)
+    for found, expected in ((last, means[40]), (saved["parameters"], means[saved["update"]])):
+        assert found.keys() == expected.keys()
+        for name in found:  # XLA may compute a product and a sum as one
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-7, err_msg=name)
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_is_its_updates(finished, trained):
-    folder, _ = finished
-    losses, parameters, _ = trained
+    folder, (losses, parameters, _) = finished[0], trained
     means = [entry["loss"] for entry in log_of(folder)]
     np.testing.assert_allclose(means, losses[:40].reshape(2, 20).mean(axis=1), rtol=1e-6)
-    assert_equal_arrays(checkpoint.load(folder / "state.pkl", STATE)["parameters"], parameters)
+    assert_equal_arrays(state_of(folder)["parameters"], parameters[40])
 
 
 def test_stopped_runs_resume_exactly(tmp_path, dataset, finished):
@@ -156,12 +163,10 @@ def test_stopped_runs_resume_exactly(tmp_path, dataset, finished):
     run = start_run(tmp_path, SETTINGS, dataset, "jax")
     for stop_at in (10, 20, 30):
         assert not train(run, stop_at)
-        assert checkpoint.load(tmp_path / "state.pkl", STATE)["update"] == stop_at
+        assert state_of(tmp_path)["update"] == stop_at
         run = resume_run(tmp_path)
     assert train(run)
     assert_same_state(tmp_path, finished[0])
-    losses = [[entry["loss"] for entry in log_of(folder)] for folder in (tmp_path, finished[0])]
-    np.testing.assert_allclose(*losses, rtol=1e-12)
 
 
 def test_folder_is_whole_at_every_moment(finished):
@@ -169,17 +174,19 @@ def test_folder_is_whole_at_every_moment(finished):
     folder, copies = finished
     assert len(copies) == 2 * (2 + 2 * 3 + len([e for e in log_of(folder) if e["best"]]))
     for copy in copies:
-        for name, kind in (("checkpoint.pkl", CHECKPOINT), ("state.pkl", STATE)):
-            if (copy / name).exists():
-                checkpoint.load(copy / name, kind)
-        if (copy / "log.jsonl").exists():
+        names = {file.name for file in copy.iterdir()}
+        best = (
+            checkpoint.load(copy / "checkpoint.pkl", CHECKPOINT)["validation_auc"] if "checkpoint.pkl" in names else 0
+        )
+        if "state.pkl" in names:  # the parameters of its best validation must be there
+            assert best >= max([e["validation_auc"] for e in state_of(copy)["history"]], default=0)
+        if "log.jsonl" in names:
             log_of(copy)
-        if (copy / "settings.json").exists():
-            json.loads((copy / "settings.json").read_text())
-        history = checkpoint.load(copy / "state.pkl", STATE)["history"] if (copy / "state.pkl").exists() else []
-        if history:  # with a best validation, whose parameters must be there
-            best = max(e["validation_auc"] for e in history)
-            assert checkpoint.load(copy / "checkpoint.pkl", CHECKPOINT)["validation_auc"] >= best
+        if "settings.json" in names:
+            settings_of(copy)
+    first = next(copy for copy in copies if (copy / "state.pkl").exists()) / "state.pkl"
+    mean = checkpoint.load_last(first)[1].values()
+    assert_equal_arrays(mean, checkpoint.load(first, STATE)["parameters"])  # it begins where the network does
 
 
 def moments(copies):
@@ -190,77 +197,67 @@ def moments(copies):
 
 @pytest.mark.parametrize("moment", range(5))
 def test_killed_runs_resume_exactly(tmp_path, finished, moment):
-    folder = tmp_path / "run"
-    shutil.copytree(moments(finished[1])[moment], folder)
+    folder = Path(shutil.copytree(moments(finished[1])[moment], tmp_path / "run"))
     (folder / "state.pkl.12345.partial").write_bytes(b"\x80\x04 cut off")  # by a kill in the middle of writing
     assert train(resume_run(folder))
     assert_same_state(folder, finished[0])
-    assert without_time(log_of(folder)) == without_time(log_of(finished[0]))
     best = [checkpoint.load(f / "checkpoint.pkl", CHECKPOINT) for f in (folder, finished[0])]
     assert best[0]["update"] == best[1]["update"]
     assert_equal_arrays(best[0]["parameters"], best[1]["parameters"])
 
 
-def test_more_updates_continue_exactly(tmp_path, finished, trained):
-    folder = tmp_path / "run"
-    shutil.copytree(finished[0], folder)
-    run = resume_run(folder, updates=60)
+def test_more_updates_continue_exactly(copied, trained):
+    run = resume_run(copied, updates=60)
     assert train(run)
     validated = run._predictor.predict_clips(run._validation_windows).probabilities
-    _, averaged = checkpoint.load_last(folder / "state.pkl")
+    _, averaged = checkpoint.load_last(copied / "state.pkl")
     expected = Predictor(averaged, "jax").predict_clips(run._validation_windows).probabilities
     np.testing.assert_array_equal(validated, expected)  # not with the parameters as they are
-    assert_equal_arrays(checkpoint.load(folder / "state.pkl", STATE)["parameters"], trained[2])
-    assert json.loads((folder / "settings.json").read_text())["settings"]["updates"] == 60
-    assert train(resume_run(folder))  # nothing left to do
+    assert_equal_arrays(state_of(copied)["parameters"], trained[1][60])
+    assert settings_of(copied)["settings"]["updates"] == 60
+    assert train(resume_run(copied))  # nothing left to do
     with pytest.raises(InputError, match="60 updates already"):
-        resume_run(folder, updates=50)
+        resume_run(copied, updates=50)
 
 
 def test_folders_that_hold_a_run_and_that_hold_none(tmp_path, finished, dataset):
     with pytest.raises(InputError, match=r"holds a run already.*--resume"):
         start_run(finished[0], SETTINGS, dataset, "jax")
     (tmp_path / "settings.json").write_text("{}")
-    for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(InputError, match="no run to resume"):
-            resume_run(folder)
+    with pytest.raises(InputError, match="no run to resume"):
+        resume_run(tmp_path)
 
 
-def test_other_data_are_refused_and_moved_data_accepted(tmp_path, dataset, finished):
-    folder = tmp_path / "run"
-    shutil.copytree(finished[0], folder)
-    moved = tmp_path / "moved.h5"
-    shutil.copy(dataset.path, moved)
-    assert resume_run(folder, moved).progress.update == 40
+def test_other_data_are_refused_and_moved_data_accepted(tmp_path, dataset, copied):
+    moved = Path(shutil.copy(dataset.path, tmp_path / "moved.h5"))
+    assert resume_run(copied, moved).progress.update == 40
     with h5py.File(moved, "a") as file:
         file["labels"][0, 0] = 1 - file["labels"][0, 0]
     with pytest.raises(InputError, match=r"moved\.h5: clips or labels are not those"):
-        resume_run(folder, moved)
+        resume_run(copied, moved)
     moved.unlink()
     with pytest.raises(InputError, match=r"moved\.h5: no such file"):
-        resume_run(folder, moved)
+        resume_run(copied, moved)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "memory", "parameters", "settings", "backend", "update", "losses"])
-def test_damaged_states_are_refused(tmp_path, finished, damage):
-    file = tmp_path / "state.pkl"
-    state = checkpoint.load(finished[0] / "state.pkl", STATE)
-    match damage:
-        case "memory" | "parameters":
-            state[damage].popitem()
-        case "settings":
-            state["settings"]["length"] = 0
-        case "backend":
-            state["backend"] = "cuda"
-        case "update":
-            state["update"] = -1
-        case "losses":
-            state["losses"]["count"] = -20
-    checkpoint.save(file, STATE, state)
-    if damage == "cut off":
-        file.write_bytes(file.read_bytes()[:-1000])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state["memory"].popitem(),
+        lambda state: state["parameters"].popitem(),
+        lambda state: state["settings"].update(length=0),
+        lambda state: state.update(backend="cuda"),
+        lambda state: state.update(update=-1),
+        lambda state: state["losses"].update(count=-20),
+    ],
+    ids=range(6),
+)
+def test_damaged_states_are_refused(copied, damage):
+    state = state_of(copied)
+    damage(state)
+    checkpoint.save(copied / "state.pkl", STATE, state)
     with pytest.raises(InputError, match=r"state\.pkl"):
-        resume_run(tmp_path)
+        resume_run(copied)
 
 
 @pytest.mark.parametrize(
@@ -268,16 +265,13 @@ def test_damaged_states_are_refused(tmp_path, finished, damage):
     # XLA's maximum of NaN and 0 is 0 on the CPU, so that a dead filter need not show in the loss
     [("output/bias", "the loss is"), ("convolution1/filters", "(the loss is|parameters are)")],
 )
-def test_loss_that_is_not_finite_keeps_the_state_before(tmp_path, finished, parameter, what):
-    folder = tmp_path / "run"
-    shutil.copytree(finished[0], folder)
-    run = resume_run(folder, updates=60)
-    before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    damaged = run.network.parameters[parameter]
-    damaged.set_value(np.full(damaged.type.shape, np.nan, np.float32))
+def test_loss_that_is_not_finite_keeps_the_state_before(copied, parameter, what):
+    run = resume_run(copied, updates=60)
+    before = {file.name: file.read_bytes() for file in copied.iterdir()}
+    set_to(run.network, parameter, np.nan)
     with pytest.raises(InputError, match=rf"{what} not finite at update .*learning-rate"):
         train(run)
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in copied.iterdir()} == before
 
 
 def test_parameters_that_are_not_finite_after_a_finite_loss(tmp_path, dataset):
@@ -285,27 +279,25 @@ def test_parameters_that_are_not_finite_after_a_finite_loss(tmp_path, dataset):
     settings = small_settings(updates=3, validation_interval=1, learning_rate=1e38)
     with pytest.raises(InputError, match=r"(are not finite|predicts the same for all .*) at update 1;"):
         train(start_run(tmp_path, settings, dataset, "jax"))
-    assert checkpoint.load(tmp_path / "state.pkl", STATE)["update"] == 0
+    assert state_of(tmp_path)["update"] == 0
 
 
 @pytest.mark.parametrize(
     ("parameter", "value", "what"),
     [("hidden/bias", -1e6, "every unit of hidden is silent"), ("output/weights", 0, "predicts the same for all")],
 )
-def test_a_network_that_has_died_ends_the_run(tmp_path, dataset, finished, parameter, value, what):
+def test_a_network_that_has_died_ends_the_run(tmp_path, dataset, parameter, value, what):
     """A silent layer passes no gradient on, and with weights of 0 and no learning to speak of nothing is heard."""
     settings = small_settings(updates=60, validation_interval=20, learning_rate=1e-30)
     run = start_run(tmp_path, settings, dataset, "jax")
-    variable = run.network.parameters[parameter]
-    variable.set_value(np.full(variable.type.shape, value, np.float32))
+    set_to(run.network, parameter, value)
     with pytest.raises(InputError, match=rf"{what}.* at update 20; .*--learning-rate \(this one is 1e-30\)"):
         train(run)
-    assert checkpoint.load(tmp_path / "state.pkl", STATE)["update"] == 0
+    assert state_of(tmp_path)["update"] == 0
 
 
 def test_clips_that_are_all_alike_are_no_sign_of_death(tmp_path, dataset):
-    path = tmp_path / "silence.h5"
-    shutil.copy(dataset.path, path)
+    path = Path(shutil.copy(dataset.path, tmp_path / "silence.h5"))
     with h5py.File(path, "a") as file:
         file["mel_1024_1024/values"][:] = 0
     run = start_run(tmp_path / "run", SETTINGS, Dataset(path), "jax")
@@ -329,23 +321,20 @@ def test_runs_that_start_from_a_checkpoint(tmp_path, dataset, finished):
     initial = checkpoint.load(file, CHECKPOINT)["parameters"]
     run = start_run(tmp_path / "run", SETTINGS, dataset, "jax", file)
     assert_equal_arrays(run.network.values(), initial)
-    assert json.loads((tmp_path / "run" / "settings.json").read_text())["initial"].startswith(f"{file}, update ")
-    moved = tmp_path / "other.h5"
-    shutil.copy(dataset.path, moved)
-    with h5py.File(moved, "a") as file_:
-        del file_["tags"], file_["labels"]
-        file_["tags"], file_["labels"] = ["new", "loud"], dataset.labels[:, 1:3]
+    assert_equal_arrays(checkpoint.load_last(run.folder / "state.pkl")[1].values(), initial)  # the mean, too
+    assert settings_of(run.folder)["initial"].startswith(f"{file}, update ")
+    moved = Path(shutil.copy(dataset.path, tmp_path / "other.h5"))
+    with h5py.File(moved, "a") as other:
+        del other["tags"], other["labels"]
+        other["tags"], other["labels"] = ["new", "loud"], dataset.labels[:, 1:3]
     start_run(tmp_path / "other", SETTINGS, Dataset(moved), "jax", file)
     resumed = resume_run(tmp_path / "other")  # without the checkpoint
     assert resumed.initial.startswith(str(file))
     values = resumed.network.values()
-    for name, array in initial.items():
-        if not name.startswith("output/"):
-            np.testing.assert_array_equal(values[name], array)
-    assert values["output/weights"].shape == (100, 2)
-    with pytest.raises(
-        InputError, match=r"checkpoint\.pkl: .*hidden/weights.* do not fit .* mel_512_256_dropout is asked for"
-    ):
+    assert values.pop("output/weights").shape == (100, 2) and values.pop("output/bias").shape == (2,)
+    assert_equal_arrays(values, {name: initial[name] for name in initial if not name.startswith("output/")})
+    misfit = r"checkpoint\.pkl: .*hidden/weights.* do not fit .* mel_512_256_dropout is asked for"
+    with pytest.raises(InputError, match=misfit):
         start_run(tmp_path / "third", small_settings(length=512, stride=256), dataset, "jax", file)
 
 
@@ -367,40 +356,36 @@ def test_runs_do_not_depend_on_the_working_folder(tmp_path, dataset, monkeypatch
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS takes no other names than UTF-8")
 def test_paths_that_no_file_can_note_are_an_error_at_once(tmp_path, dataset, finished):
     """Linux takes any bytes as a name; settings and state are UTF-8."""
-    latin = tmp_path / os.fsdecode(b"caf\xe9.h5")
-    shutil.copy(dataset.path, latin)
-    with pytest.raises(InputError, match="its name is not UTF-8"):
-        start_run(tmp_path / "run", SETTINGS, Dataset(latin), "jax")
-    initial = tmp_path / os.fsdecode(b"caf\xe9.pkl")
+    data, initial = (tmp_path / os.fsdecode(b"caf\xe9" + suffix) for suffix in (b".h5", b".pkl"))
+    shutil.copy(dataset.path, data)
     shutil.copy(finished[0] / "checkpoint.pkl", initial)
-    with pytest.raises(InputError, match="its name is not UTF-8"):
-        start_run(tmp_path / "run", SETTINGS, dataset, "jax", initial)
+    for arguments in ((Dataset(data), "jax"), (dataset, "jax", initial)):
+        with pytest.raises(InputError, match="its name is not UTF-8"):
+            start_run(tmp_path / "run", SETTINGS, *arguments)
     assert not list((tmp_path / "run").glob("*"))
 
 
 def test_a_run_that_is_to_end_where_it_was_stopped_is_validated(dataset, tmp_path):
-    folder = tmp_path / "run"
-    assert not train(start_run(folder, SETTINGS, dataset, "jax"), stop_at=10)
-    run = resume_run(folder, updates=10)
+    assert not train(start_run(tmp_path, SETTINGS, dataset, "jax"), stop_at=10)
+    run = resume_run(tmp_path, updates=10)
     assert train(run)
     assert [entry["update"] for entry in run.progress.history] == [10]
-    assert checkpoint.load(folder / "checkpoint.pkl", checkpoint.CHECKPOINT)["update"] == 10
+    assert checkpoint.load(tmp_path / "checkpoint.pkl", CHECKPOINT)["update"] == 10
 
 
-def settings_with(initial_filters):
-    changes = {"pooling": "l2", "pool_size": 2, "nonlinearity": "log-square", "strided_filters": 16, "length": 256}
-    return small_settings(
-        frontend="raw", stride=256, updates=10, validation_interval=5, initial_filters=initial_filters, **changes
-    )
+@pytest.fixture(scope="module")
+def raw_dataset(tmp_path_factory):
+    return Dataset(write_small_data(tmp_path_factory.mktemp("data") / "raw.h5", representations=["raw"]))
 
 
 @pytest.mark.parametrize("method", ["mel", "k-means"])  # computed, and learned
-def test_initial_filters_are_stored_and_never_made_again(tmp_path, method, monkeypatch):
+def test_initial_filters_are_stored_and_never_made_again(tmp_path, raw_dataset, method, monkeypatch):
     monkeypatch.setattr("theanoish.model.initial_filters._GRID", 1024)
-    settings = settings_with(method)
-    dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
+    network = {"frontend": "raw", "length": 256, "stride": 256, "strided_filters": 16, "nonlinearity": "log-square"}
+    learning = {"pooling": "l2", "pool_size": 2, "initial_filters": method, "updates": 10, "validation_interval": 5}
+    settings = small_settings(**network, **learning)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    run = start_run(whole, settings, dataset, "jax")
+    run = start_run(whole, settings, raw_dataset, "jax")
     started, stored = run.network.values(), np.load(whole / "initial_filters.npy")
     np.testing.assert_array_equal(started["strided/filters"], stored * started["start/loudness"])
     made_with = json.loads((whole / "initial_filters.json").read_text())
@@ -408,38 +393,35 @@ def test_initial_filters_are_stored_and_never_made_again(tmp_path, method, monke
     assert train(run)
     assert not np.array_equal(run.network.values()["strided/filters"], started["strided/filters"])
 
-    start_run(stopped, settings, dataset, "jax")
+    start_run(stopped, settings, raw_dataset, "jax")
     np.testing.assert_array_equal(np.load(stopped / "initial_filters.npy"), stored)
     monkeypatch.setattr(training.Trainer, "initial_filters", None)  # cannot be called
     assert train(resume_run(stopped))
     assert_same_state(stopped, whole)
 
 
-def test_filters_of_a_checkpoint_that_a_run_starts_from_are_stored(tmp_path):
+def test_filters_of_a_checkpoint_that_a_run_starts_from_are_stored(tmp_path, raw_dataset):
     settings = small_settings(frontend="raw", length=512, stride=512, updates=10)
-    dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
-    run = start_run(tmp_path / "first", settings, dataset, "jax")
+    run = start_run(tmp_path / "first", settings, raw_dataset, "jax")
     assert train(run)
     assert not (run.folder / "initial_filters.npy").exists()
-    learned = run.network.values()
-    checkpoint_file = run.folder / "checkpoint.pkl"
-    start_run(tmp_path / "second", replace(settings, seed=9), dataset, "jax", checkpoint_file)
+    learned, file = run.network.values(), run.folder / "checkpoint.pkl"
+    start_run(tmp_path / "second", replace(settings, seed=9), raw_dataset, "jax", file)
     stored = np.load(tmp_path / "second" / "initial_filters.npy")
     np.testing.assert_array_equal(stored, learned["strided/filters"] / learned["start/loudness"])
-    assert str(checkpoint_file) in (tmp_path / "second" / "initial_filters.json").read_text()
+    assert str(file) in (tmp_path / "second" / "initial_filters.json").read_text()
 
 
-def test_fixed_filters_stay_and_the_rest_learns(tmp_path):
+def test_fixed_filters_stay_and_the_rest_learns(tmp_path, raw_dataset):
     settings = small_settings(frontend="raw", updates=10, validation_interval=5, fixed_filters=True, momentum=0.5)
-    dataset = Dataset(write_small_data(tmp_path / "small.h5", representations=["raw"]))
-    run = start_run(tmp_path / "run", settings, dataset, "jax")
+    run = start_run(tmp_path, settings, raw_dataset, "jax")
     before = run.network.values()
     assert train(run)
     after = run.network.values()
     unchanged = {name for name in before if np.array_equal(before[name], after[name])}
     constants = {name for name in before if name.startswith("start/")}
     assert unchanged == constants | {"strided/filters", "strided/bias"}
-    memory = checkpoint.load(tmp_path / "run" / "state.pkl", STATE)["memory"]
+    memory = state_of(tmp_path)["memory"]
     assert "hidden/bias/velocity" in memory and "hidden/bias/mean" in memory
     assert not any(name.startswith("strided/") for name in memory)
 
@@ -447,28 +429,7 @@ def test_fixed_filters_stay_and_the_rest_learns(tmp_path):
 def test_averaging_leaves_the_descent_as_it_is(tmp_path, dataset, trained):
     run = start_run(tmp_path, replace(SETTINGS, average=0.0), dataset, "jax")
     assert train(run)
-    assert_equal_arrays(run.network.values(), trained[1])
-    state = checkpoint.load(tmp_path / "state.pkl", STATE)
-    assert state["memory"] and all(name.endswith("/velocity") for name in state["memory"])
-    assert_equal_arrays(checkpoint.load_last(tmp_path / "state.pkl")[1].values(), trained[1])
-
-
-def test_the_mean_begins_where_the_network_begins(tmp_path, dataset, finished):
-    """With the measured start, and with the parameters of a checkpoint."""
-    for name, initial in (("own", None), ("other", finished[0] / "checkpoint.pkl")):
-        run = start_run(tmp_path / name, SETTINGS, dataset, "jax", initial)
-        assert_equal_arrays(checkpoint.load_last(run.folder / "state.pkl")[1].values(), run.network.values())
-
-
-def test_states_of_version_3_are_resumed_without_an_average(tmp_path, dataset, trained):
-    """Their memory was called velocities, and their settings knew neither an average nor a rate of strided filters."""
-    run = start_run(tmp_path, replace(SETTINGS, average=0.0), dataset, "jax")
-    assert not train(run, stop_at=10)
-    state = checkpoint.load(tmp_path / "state.pkl", STATE)
-    state["velocities"] = state.pop("memory")
-    del state["settings"]["average"], state["settings"]["strided_rate"]
-    (tmp_path / "state.pkl").write_bytes(plain_pickle.dump({"format": STATE, "version": 3, **state}))
-    resumed = resume_run(tmp_path)
-    assert (resumed.settings.average, resumed.settings.strided_rate) == (0, 1)
-    assert train(resumed)
-    assert_equal_arrays(resumed.network.values(), trained[1])
+    memory = state_of(tmp_path)["memory"]
+    assert memory and all(name.endswith("/velocity") for name in memory)
+    for network in (run.network, checkpoint.load_last(tmp_path / "state.pkl")[1]):
+        assert_equal_arrays(network.values(), trained[1][40])

@@ -27,18 +27,15 @@ def test_fewer_clips_than_a_minibatch_are_all_drawn():
     assert (np.bincount(clips) == 10).all()
 
 
-def test_draws_do_not_depend_on_how_they_are_split():
-    whole = np.stack(draw_examples(COUNTS, seed=1, first=0, count=100, minibatch=3))
-    for parts in ([100], [1] * 100, [13, 7, 50, 30]):
-        firsts = np.cumsum([0, *parts[:-1]])
-        drawn = [np.stack(draw_examples(COUNTS, 1, int(f), n, 3)) for f, n in zip(firsts, parts, strict=True)]
-        np.testing.assert_array_equal(np.concatenate(drawn, axis=1), whole)
-
-
-def test_draws_differ_with_the_seed():
-    first, again, other = (np.stack(draw_examples(COUNTS, seed, 0, 50, 3)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
+@pytest.mark.parametrize(
+    "draw",
+    [lambda *span: np.stack(draw_examples(COUNTS, 1, *span, 3)).T, lambda *span: draw_masks((9, 13), 0.5, 1, *span)],
+)
+def test_draws_do_not_depend_on_how_they_are_split(draw):
+    whole = draw(0, 100)
+    for parts in ([1] * 100, [13, 7, 50, 30]):
+        drawn = [draw(int(first), count) for first, count in zip(np.cumsum([0, *parts[:-1]]), parts, strict=True)]
+        np.testing.assert_array_equal(np.concatenate(drawn), whole)
 
 
 def test_windows_are_uniform():
@@ -51,14 +48,6 @@ def test_windows_are_uniform():
     assert chisquare(np.histogram(long, bins=20, range=(0, 100_000))[0]).pvalue > 1e-3
 
 
-def test_masks_do_not_depend_on_how_they_are_split():
-    whole = draw_masks((10, 132), 0.5, seed=1, first=0, count=20)
-    assert whole.shape == (20, 10, 132)
-    assert whole.dtype == np.uint8
-    parts = [draw_masks((10, 132), 0.5, 1, first, count) for first, count in ((0, 1), (1, 12), (13, 7))]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
-
-
 def test_masks_differ_between_updates_and_seeds():
     masks = [*draw_masks((10, 132), 0.5, 1, 0, 50), *draw_masks((10, 132), 0.5, 2, 0, 50)]
     assert len({mask.tobytes() for mask in masks}) == 100
@@ -69,7 +58,7 @@ def test_masks_differ_between_updates_and_seeds():
 def test_masks_drop_the_rate_given():
     for rate in (0.1, 0.5, 0.9):
         masks = draw_masks((10, 132), rate, seed=5, first=0, count=200)
-        assert set(np.unique(masks)) == {0, 1}
+        assert masks.shape == (200, 10, 132) and masks.dtype == np.uint8 and set(np.unique(masks)) == {0, 1}
         assert abs(masks.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / masks.size)
     assert draw_masks((3, 4), 0.0, 1, 0, 2).all()
 

@@ -51,10 +51,11 @@ def read_rows(
         _check_header(f"{file}, line {line}", header, delimiter, needed)
         yield line, header
         reader, before = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=skip), line
+        if notes is not None and delimiter == "\t" and '"' not in first and not _quotes(lines, len(header)):
+            reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
         while True:
             line = before + reader.line_num + 1
-            row = next(reader, None)
-            if row is None:
+            if (row := next(reader, None)) is None:
                 return
             if before + reader.line_num > line and not line_breaks:
                 raise csv.Error(f"a quotation mark opens a field that ends in line {before + reader.line_num}")
@@ -73,6 +74,17 @@ def read_rows(
         raise InputError(f"{file}, line {line}: is no row ({error}); see to its quotation marks") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file}: cannot be read as a table ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _quotes(lines: io.StringIO, fields: int) -> bool:
+    """Whether the marks in the rest of a table quote, as Excel's do; Rekordbox writes those of a title as they are."""
+    place = lines.tell()
+    try:
+        return all(len(row) in (0, fields) for row in csv.reader(lines, delimiter="\t", strict=True))
+    except csv.Error:
+        return False
+    finally:
+        lines.seek(place)
 
 
 def _text(file: Path, notes: list[str] | None) -> str:

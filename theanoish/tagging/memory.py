@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.mel import represented
 from theanoish.errors import InputError
 from theanoish.representation import FULL_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Representation
 from theanoish.tagging.songs import Song
@@ -15,6 +14,8 @@ from theanoish.tagging.songs import Song
 
 def song_of(samples: NDArray[Any], sample_rate: int | None, representation: Representation) -> Song:
     """As `theanoish.tagging.songs.read_song`, of samples as `at_16_khz` takes them."""
+    from theanoish.data.mel import represented  # only to listen, so that a network is loaded sooner
+
     whole = at_16_khz(samples, sample_rate)
     padded = np.pad(whole, (0, max(0, WINDOW_SAMPLES - len(whole))))
     [(_, rows)] = represented(padded, [representation])

@@ -1,4 +1,7 @@
-"""Songs of any length: finding them, decoding them in several processes, and where their windows begin."""
+"""Songs of any length: finding them, decoding them in several processes, and where their windows begin.
+
+What decodes is imported where a song is: a network is loaded sooner, and needs none of it.
+"""
 
 import os
 import re
@@ -14,9 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.audio import NO_FILE, AudioError, opened_by_ffmpeg, read_audio
-from theanoish.data.folder import SUFFIXES, audio_files
-from theanoish.data.mel import represented
 from theanoish.errors import InputError
 from theanoish.processes import in_order
 from theanoish.representation import SAMPLE_RATE, WINDOW_SAMPLES, Representation
@@ -58,6 +58,9 @@ def find_songs(paths: Iterable[Path], others: Counter[str] | None = None) -> lis
     InputError
         If a folder holds none, or a path is a pipe or device, which other processes could not open.
     """
+    from theanoish.data.audio import NO_FILE
+    from theanoish.data.folder import SUFFIXES, audio_files
+
     songs: dict[Path, None] = {}
     for path in paths:
         found = audio_files(path, others) if path.is_dir() else [path]
@@ -82,6 +85,9 @@ def read_song(path: Path, representation: Representation) -> Song:
     AudioError
         If the file is missing, empty, broken or no audio.
     """
+    from theanoish.data.audio import AudioError, read_audio
+    from theanoish.data.mel import represented
+
     samples, remark = read_audio(path)
     if len(samples) == 0:
         raise AudioError(path, "holds no sound")
@@ -93,7 +99,9 @@ def read_song(path: Path, representation: Representation) -> Song:
 
 def read_names(path: Path) -> tuple[str, str]:
     """Title and artist from the tags that a file carries; "" of what it does not say."""
-    import av  # slow to import
+    import av
+
+    from theanoish.data.audio import opened_by_ffmpeg
 
     try:
         with path.open("rb") as file, opened_by_ffmpeg(file) as container:
@@ -124,6 +132,8 @@ def read_songs(paths: Iterable[Path], representation: Representation, workers: i
 
 
 def _read_or_explain(path: Path, representation: Representation) -> Song | Failure:
+    from theanoish.data.audio import AudioError
+
     try:
         return read_song(path, representation)
     except AudioError as error:

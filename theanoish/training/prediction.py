@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from theanoish.data.dataset import Windows
 from theanoish.model.compile import compile_function, copied_to_device, free_device_memory
 from theanoish.model.network import Network
+
+if TYPE_CHECKING:  # a network that only tags needs no data sets, and is loaded sooner
+    from theanoish.data.dataset import Windows
 
 # As many as fit a processor's cache together, or keep an accelerator busy.
 WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR = 16, 512
@@ -39,7 +41,7 @@ class Predictor:
         highest = [maps.max(axis=tuple(range(maps.ndim - 1))) for maps in rectified.values()]
         self._compute = compile_function([variable], [network.probabilities(variable), *highest], backend)
 
-    def predict_clips(self, windows: Windows, report: Callable[[int, int], None] | None = None) -> ClipPredictions:
+    def predict_clips(self, windows: "Windows", report: Callable[[int, int], None] | None = None) -> ClipPredictions:
         """Mean probabilities over the consecutive windows of every clip, and which units they leave silent.
 
         Parameters
@@ -71,7 +73,7 @@ class Predictor:
         """Probabilities (windows_a_call, tags) of exactly `windows_a_call` windows, in memory or on the device."""
         return np.asarray(self._compute(windows)[0])
 
-    def _batches(self, windows: Windows, clips: NDArray[np.int64], offsets: NDArray[np.int64]) -> Iterator[Any]:
+    def _batches(self, windows: "Windows", clips: NDArray[np.int64], offsets: NDArray[np.int64]) -> Iterator[Any]:
         """All windows, `windows_a_call` at a time, each read while the one before is used.
 
         The last call is filled up with the last window, which wakes no unit that it has not woken.
