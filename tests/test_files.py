@@ -31,10 +31,8 @@ def names(folder):
 
 def run_python(program, *arguments, **how):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    program = f"import sys; from pathlib import Path; from theanoish.files import lock, write_text\n{program}"
     return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], env=environment, check=True, **how)
-
-
-WRITE = "import sys; from pathlib import Path; from theanoish.files import write_text; "
 
 
 def test_a_failure_leaves_what_was_there(tmp_path):
@@ -65,13 +63,6 @@ def test_no_output_replaces_an_input_or_another_output(tmp_path):
             check_outputs(outputs, [song])
 
 
-def test_what_is_write_protected_stays(tmp_path, monkeypatch):
-    (tmp_path / "a").write_text("precious")
-    monkeypatch.setattr(os, "access", lambda path, mode: not (str(path).endswith("a") and mode == os.W_OK))
-    with pytest.raises(InputError, match="write-protected"):
-        check_writable(tmp_path / "a")
-
-
 def test_locking_removes_only_what_a_killed_write_leaves(tmp_path):
     kept = ["report.2024.partial", "magnatagatune.h5.partial", "demo.partial", "log.jsonl.1.partial"]
     for name in ("state.pkl.2024.partial", "initial_filters.npy.7.partial", *kept[:2]):
@@ -83,19 +74,14 @@ def test_locking_removes_only_what_a_killed_write_leaves(tmp_path):
 
 
 def test_links_are_written_through(tmp_path):
-    (tmp_path / "folder").mkdir()
-    target = tmp_path / "folder" / "target"
-    for number, text in enumerate(["dangling", "existing"]):
-        link = tmp_path / f"link{number}"
-        link.symlink_to("folder/target")
+    target, link = tmp_path / "folder" / "target", tmp_path / "link"
+    target.parent.mkdir()
+    link.symlink_to("folder/target")
+    for text in ("dangling", "existing"):
         check_writable(link)
         write_text(link, text)
-        assert link.is_symlink()
-        assert target.read_text() == text
+        assert link.is_symlink() and target.read_text() == text
     assert names(target.parent) == ["target"]
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(OSError, match="symbolic links"):
-        check_writable(tmp_path / "loop")
 
 
 def test_pipes_are_written_to(tmp_path):
@@ -106,9 +92,8 @@ def test_pipes_are_written_to(tmp_path):
     check_writable(tmp_path / "pipe")
     write_text(tmp_path / "pipe", "words")
     reader.join()
-    assert received == ["words"]
+    assert received == ["words"] and names(tmp_path) == ["pipe"]
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
-    assert names(tmp_path) == ["pipe"]
 
 
 def test_devices_stay_devices(tmp_path):
@@ -124,7 +109,7 @@ def test_devices_stay_devices(tmp_path):
 def test_what_is_printed_to_is_added_to(tmp_path, name):
     """As with `--json /dev/stdout > printed`: nothing printed before or after it is lost."""
     with (tmp_path / "printed").open("w") as printed:
-        program = WRITE + "print('before'); write_text(Path(sys.argv[1]), 'words\\n'); print('after')"
+        program = "print('before'); write_text(Path(sys.argv[1]), 'words\\n'); print('after')"
         run_python(program, name, stdout=printed, cwd=tmp_path)
     assert (tmp_path / "printed").read_text() == "before\nwords\nafter\n"
     assert run_python(program, "/dev/stdout", stdout=subprocess.PIPE).stdout == b"before\nwords\nafter\n"
@@ -135,13 +120,12 @@ def test_a_full_disk_names_the_file(tmp_path):
     write_text(tmp_path / "a", "before")
     program = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n" + WRITE + "\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "try: write_text(Path('a'), 'x' * 10_000)\n"
         "except OSError as error: print(error.filename)"
     )
     assert run_python(program, cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout == "a\n"
-    assert (tmp_path / "a").read_text() == "before"
-    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "before" and names(tmp_path) == ["a"]
 
 
 def test_what_killed_processes_left_is_removed(tmp_path):
@@ -154,23 +138,17 @@ def test_what_killed_processes_left_is_removed(tmp_path):
 
 
 def test_one_process_holds_a_lock(tmp_path):
-    program = (
-        "import sys; from pathlib import Path; from theanoish.files import lock\n"
-        "with lock(Path('lock'), 'busy'): print('held', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as other:  # fmt: skip
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(InputError, match=r"^busy$"), lock(tmp_path / "lock", "busy"):
+    place = tmp_path / "lock"
+    with lock(place, "busy"):
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            run_python("with lock(Path(sys.argv[1]), 'busy'): pass", place, stderr=subprocess.PIPE)
+        assert refused.value.stderr.endswith(b"InputError: busy\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        run_python("import os, signal\nwith lock(Path(sys.argv[1]), ''): os.kill(os.getpid(), signal.SIGKILL)", place)
+    with lock(place, "busy"):  # which the killed one does not hold
+        place.unlink()
+        with lock(place, "busy"):  # of the next to come
             pass
-        other.kill()
-        other.wait()
-        with lock(tmp_path / "lock", "busy"):
-            (tmp_path / "lock").unlink()
-            with lock(tmp_path / "lock", "busy"):  # of the next to come
-                pass
 
 
 def test_json_keeps_letters_and_names_that_are_not_utf_8(tmp_path):
@@ -188,12 +166,21 @@ def test_damaged_json(tmp_path, content):
         read_json(tmp_path / "a.json")
 
 
-def test_places_that_cannot_be_written(tmp_path):
+def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    for place, reason in ((tmp_path, "it is a folder"), (tmp_path / "file" / "a", "not a folder")):
+    (tmp_path / "protected").touch()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "protected" and access(path, mode))
+    for place, reason in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "file" / "a", "not a folder"),
+        (tmp_path / "missing" / "a", "does not exist"),
+        (tmp_path / "protected", "write-protected"),
+    ):
         with pytest.raises(InputError, match=reason):
             check_writable(place)
-    with pytest.raises(InputError, match="does not exist"):
-        check_writable(tmp_path / "missing" / "a")
     check_creatable(tmp_path / "missing" / "a")
-    assert names(tmp_path) == ["file"]
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="symbolic links"):
+        check_writable(tmp_path / "loop")
+    assert names(tmp_path) == ["file", "loop", "protected"]

@@ -15,6 +15,15 @@ from theanoish.processes import in_order, in_parallel
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def run_program(folder, text, *arguments, **environment):
+    """As a file, which workers import again. Returns what it prints, its errors, and its exit status."""
+    (folder / "program.py").write_text("import sys; from theanoish.processes import in_parallel\n" + text)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, "program.py", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, start_new_session=True)
+    return done.stdout, done.stderr, done.returncode
+
+
 def die_at(place: Path) -> int:
     if place.name == "7":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -28,18 +37,15 @@ def test_every_result_comes_once_in_order():
 def test_a_worker_computes_with_one_thread_whenever_its_libraries_are_loaded(tmp_path):
     """More would cost time, and may give spectrograms other last bits: here before a worker begins its first task."""
     program = (
-        "import sys; from threadpoolctl import threadpool_info; from theanoish.processes import in_parallel\n"
+        "from threadpoolctl import threadpool_info\n"
         "if 'early' in sys.argv: import numpy\n"
         "def threads(number):\n"
         "    import numpy\n"
         "    return max(library['num_threads'] for library in threadpool_info())\n"
         "if __name__ == '__main__': print(set(in_parallel(threads, range(4), 2)))\n"
     )
-    (tmp_path / "program.py").write_text(program)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"}
     for when in ("early", "late"):
-        command = [sys.executable, "program.py", when]
-        assert subprocess.check_output(command, cwd=tmp_path, env=environment, text=True) == "{1}\n", when
+        assert run_program(tmp_path, program, when, OPENBLAS_NUM_THREADS="2") == ("{1}\n", "", 0), when
 
 
 def test_a_worker_that_dies_is_told():
@@ -102,17 +108,11 @@ def test_a_worker_that_dies_is_told_at_once_whatever_others_do():
 def test_signals_do_not_reach_a_worker_that_begins(tmp_path):
     """All processes of a terminal get Ctrl-C; a worker that is still importing must not print about it."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from theanoish.processes import in_parallel\n"
+        "import os, signal\n"
         "if __name__ == '__main__':\n"
         "    signal.signal(signal.SIGINT, lambda *_: None)\n"
         "    print(sorted(in_parallel(abs, [-1, -2, -3], 3)))\n"
         "else:\n"
         "    os.killpg(0, signal.SIGINT)\n"
     )
-    (tmp_path / "program.py").write_text(program)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        [sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-        start_new_session=True,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[1, 2, 3]\n", "")
+    assert run_program(tmp_path, program) == ("[1, 2, 3]\n", "", 0)

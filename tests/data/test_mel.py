@@ -37,18 +37,6 @@ def test_equals_librosa(signal, length, stride):
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize(("length", "stride"), LENGTHS_AND_STRIDES)
-def test_frame_covers_its_own_samples_only(length, stride):
-    samples = np.zeros(48_000, np.int16)
-    frame = 20
-    samples[frame * stride + length // 2] = 20_000
-    heard = np.flatnonzero(log_mel(samples, Representation(length, stride)).max(axis=1) > 1e-3)
-    overlapping = length // stride
-    assert frame in heard and len(heard) <= overlapping and abs(heard - frame).max() < overlapping
-    alone = log_mel(samples[frame * stride : frame * stride + length], Representation(length, stride))
-    np.testing.assert_allclose(alone[0], log_mel(samples, Representation(length, stride))[frame], atol=1e-5)
-
-
 def test_frames_of_a_window_of_three_seconds():
     samples = np.zeros(48_000, np.int16)
     frames = [len(log_mel(samples, Representation(*setting))) for setting in LENGTHS_AND_STRIDES]

@@ -29,6 +29,15 @@ def write_table(path, text, encoding="utf-8"):
     return path
 
 
+def read(folder, text, encoding="utf-8"):
+    return read_labels(folder, write_table(folder.parent / "labels.csv", text, encoding), seed=1)
+
+
+def refused(words, folder, text):
+    with pytest.raises(InputError, match=words):
+        read(folder, text)
+
+
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "songs" / "Björk").mkdir(parents=True)
@@ -48,7 +57,7 @@ def folder(tmp_path):
     ids=["commas", "semicolons with BOM", "columns of tags, Windows' and macOS' paths", "columns for others"],
 )  # fmt: skip
 def test_tables_of_many_forms_say_the_same(folder, text, encoding):
-    songs, notes = read_labels(folder, write_table(folder.parent / "labels.csv", text, encoding), seed=1)
+    songs, notes = read(folder, text, encoding)
     assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"] and songs.artists == ["X", "Y", "X"]
     assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 0]]
     assert songs.ids.tolist() == [1, 2, 3] and songs.splits[0] == songs.splits[2]
@@ -68,8 +77,7 @@ def test_tables_of_many_forms_say_the_same(folder, text, encoding):
 )
 def test_tables_as_spreadsheets_and_programs_write_them(folder, text, encoding, note):
     (folder.parent / "link").symlink_to(folder)
-    table = write_table(folder.parent / "labels.csv", text.format(folder, folder), encoding)
-    songs, notes = read_labels(folder, table, seed=1)
+    songs, notes = read(folder, text.format(folder, folder), encoding)
     assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"]
     assert [tag.casefold() for tag in songs.tags] == ["loud", "rock"]
     assert songs.labels.tolist() == [[1, 1], [0, 0], [1, int("Genre" in text)]]
@@ -104,70 +112,46 @@ def test_exports_of_programs_for_music(folder, program):
     """From another computer; two files of a name are told apart by the folders behind which they stand."""
     (folder / "Björk" / "a.mp3").touch()
     encoding, text = EXPORTS[program]
-    songs, _ = read_labels(folder, write_table(folder.parent / "labels.csv", text, encoding), seed=1)
-    assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"]
-    assert songs.artists == ["X", "Y", "X"]
+    songs, _ = read(folder, text, encoding)
+    assert songs.paths == ["a.mp3", "b.wav", "Björk/c.flac"] and songs.artists == ["X", "Y", "X"]
     assert songs.tags == ["loud", "rock"] and songs.labels.tolist() == [[1, 1], [0, 0], [1, 1]]
 
 
 def test_titles_of_rekordbox_in_quotation_marks_are_read_as_they_are(folder):
     titles = ['"Heroes" (Live)', '"Heroes', '12" mix"']
     rows = [
-        f"{title}\t{file}\t{genre}\n"
-        for title, file, genre in zip(titles, ("a.mp3", "b.wav", "c.flac"), ("", "rock", "rock"), strict=True)
+        f"{title}\t{rest}\n" for title, rest in zip(titles, ("a.mp3\t", "b.wav\trock", "c.flac\trock"), strict=True)
     ]
-    table = write_table(folder.parent / "labels.txt", "".join(["Track Title\tLocation\tGenre\n", *rows]), "utf-16")
-    assert read_labels(folder, table, seed=1)[0].titles == titles
-    table = write_table(folder.parent / "excel.txt", 'title\tfile\ttags\n"A ""B"""\ta.mp3\t"loud;\nrock"\n', "utf-16")
-    songs, _ = read_labels(folder, table, seed=1)
+    assert read(folder, "".join(["Track Title\tLocation\tGenre\n", *rows]), "utf-16")[0].titles == titles
+    songs, _ = read(folder, 'title\tfile\ttags\n"A ""B"""\ta.mp3\t"loud;\nrock"\n', "utf-16")
     assert (songs.titles, songs.tags) == (['A "B"'], ["loud", "rock"])
 
 
-def test_exports_that_lack_a_column_say_which(folder):
-    for text, message in (
-        ("#\tTrack Title\tArtist\tGenre\n1\tOne\tX\trock\n", "no column 'file'.*add 'Location'"),
-        ("/home/x/Music/a.mp3,rock\n", "first line must name the columns"),  # beet ls -f '$path,$genre'
-        ("Title;Year;Path;Filename;\nOne;2000;D:\\;a.mp3;\n", "or export genres, too"),
-    ):
-        with pytest.raises(InputError, match=message):
-            read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
-
-
 def test_commas_that_make_no_tags_of_several_songs_stay(folder):
-    table = write_table(folder.parent / "labels.csv", 'file,tags\na.mp3,"slow, sad"\nb.wav,slow\n')
-    songs, notes = read_labels(folder, table, seed=1)
+    songs, notes = read(folder, 'file,tags\na.mp3,"slow, sad"\nb.wav,slow\n')
     assert songs.tags == ["slow", "slow, sad"] and "no semicolon" in notes[-1]
-
-
-def test_a_spreadsheet_is_told_from_a_table(folder):
-    (folder.parent / "labels.xlsx").write_bytes(b"PK\3\4" + bytes(100))
-    with pytest.raises(InputError, match="is a spreadsheet"):
-        read_labels(folder, folder.parent / "labels.xlsx", seed=1)
 
 
 def test_two_forms_of_a_name_are_two_files_and_one_name_in_two_folders_is_asked_for(folder):
     for name in ("caf\u00e9.mp3", "cafe\u0301.mp3", "Björk/a.mp3", "Björk/d.mp3"):
         (folder / name).touch()
     text = "file,tags\ncaf\u00e9.mp3,x\ncafe\u0301.mp3,y\na.mp3,x\nBjörk/a.mp3,y\nd.mp3,x\n"
-    songs, _ = read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    songs, _ = read(folder, text)
     assert songs.paths == ["caf\u00e9.mp3", "cafe\u0301.mp3", "a.mp3", "Björk/a.mp3", "Björk/d.mp3"]
     (folder / "more").mkdir()
     (folder / "more" / "d.mp3").touch()
-    with pytest.raises(InputError, match="more than one file has this name"):
-        read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    refused("more than one file has this name", folder, text)
 
 
 def test_tags_are_the_same_however_their_accents_are_written(folder):
-    text = "file,tags\na.mp3,caf\u00e9\nb.wav,cafe\u0301\n"
-    songs, _ = read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    songs, _ = read(folder, "file,tags\na.mp3,caf\u00e9\nb.wav,cafe\u0301\n")
     assert songs.tags == ["caf\u00e9"] and songs.labels.tolist() == [[1], [1]]
 
 
 def test_links_to_folders_are_followed_once_and_hidden_folders_are_left_out(folder):
-    (folder / ".AppleDouble").mkdir()
-    (folder / ".AppleDouble" / "a.mp3").touch()
-    (folder.parent / "elsewhere").mkdir()
-    (folder.parent / "elsewhere" / "d.mp3").touch()
+    for path in (folder / ".AppleDouble" / "a.mp3", folder.parent / "elsewhere" / "d.mp3"):
+        path.parent.mkdir()
+        path.touch()
     (folder / "linked").symlink_to(folder.parent / "elsewhere")
     (folder / "Björk" / "loop").symlink_to(folder)
     found = [str(path.relative_to(folder)) for path in audio_files(folder)]
@@ -178,7 +162,7 @@ def test_all_faults_come_in_one_message_ten_lines_each(folder):
     bad = "".join(f"x{i}.mp3,maybe,train\n" for i in range(15))
     text = f"file,loud,split\na.mp3,1,train\n.//a.mp3,0,test\n,1,test\n../b.wav,1,test\nb.wav,1,dev\nb.wav,1\n{bad}"
     with pytest.raises(InputError) as error:
-        read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+        read(folder, text)
     message = str(error.value)
     assert "labels.csv: cannot be used:" in message
     assert "a file has more than one row\n  line 3: 'a.mp3', as in line 2" in message
@@ -193,22 +177,24 @@ def test_all_faults_come_in_one_message_ten_lines_each(folder):
     [
         ("", "has no column 'file'"),
         ("name,tags\na.mp3,rock\n", "has no column 'file', only 'name', 'tags'"),
+        ("#\tTrack Title\tArtist\tGenre\n1\tOne\tX\trock\n", "no column 'file'.*add 'Location'"),  # Rekordbox
+        ("/home/x/Music/a.mp3,rock\n", "first line must name the columns"),  # beet ls -f '$path,$genre'
+        ("Title;Year;Path;Filename;\nOne;2000;D:\\;a.mp3;\n", "or export genres, too"),
+        ("PK\3\4", "is a spreadsheet"),
         ("file,tags\n", "no song has a tag"),
-        ("file,rock\na.mp3,0.7\n", "must hold 1, 0 or nothing.*\n  line 2, 'rock': '0.7'"),
         ("file,tags\na.mp3,\n", "no song has a tag"),
-        ("file,rock,rock\na.mp3,1,0\n", "more than one column 'rock'"),
+        ("file,rock\na.mp3,0.7\n", "must hold 1, 0 or nothing.*\n  line 2, 'rock': '0.7'"),
         ("file,rock,rock \na.mp3,1,0\n", "more than one column 'rock'"),
         ("file,Tags,tags\na.mp3,a,b\n", "more than one column 'tags'"),
     ],
 )
 def test_tables_without_use_are_named(folder, text, message):
-    with pytest.raises(InputError, match=message):
-        read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    refused(message, folder, text)
 
 
 def test_a_split_of_ones_own_is_kept_and_artists_across_it_are_named(folder):
     text = "file,tags,artist,split\na.mp3,rock,X,train\nb.wav,rock,Y,Validation\nBjörk/c.flac,loud,X,test\n"
-    songs, notes = read_labels(folder, write_table(folder.parent / "labels.csv", text), seed=1)
+    songs, notes = read(folder, text)
     assert songs.splits.tolist() == ["train", "validation", "test"]
     assert notes[:2] == ["split: as in the table", "warning: 1 artists are in more than one split\n  X"]
 
@@ -236,6 +222,32 @@ def test_drawn_splits_keep_artists_together_and_tags_in_proportion():
     assert "".join(split[1] for split in splits[:30]) == "rrrrrrrrarrrrrraarrererrrerrra"  # as when this was written
 
 
+def warnings_of(splits, tags, labels):
+    names, rows = [str(i) for i in range(len(splits))], np.arange(len(splits))
+    return too_small(Annotations(Path(), rows, names, names, names, names, splits, tags, labels), rows)
+
+
+@pytest.mark.parametrize(
+    ("tag_of", "cannot"), [((0, 0, 1, 1, 0, 1), ["validation"]), ((0, 1, 0, 1, 1, 1), ["test"]), ((0, 1) * 3, [])]
+)
+def test_a_split_in_which_no_tag_can_be_scored_is_told_before_hours_of_training(tag_of, cannot):
+    splits = np.repeat(["train", "validation", "test"], 2)
+    warnings = warnings_of(splits, ["high"], np.array(tag_of, np.uint8)[:, None])
+    assert [each.split("'")[1] for each in warnings if "with and without" in each] == cannot
+
+
+def test_splits_and_tags_with_few_songs_are_named():
+    sizes = {"train": 30, "validation": 10, "test": 9}
+    columns = [[10, 3, 3], [9, 3, 3], [10, 2, 3], [21, 3, 3]]  # of each tag, its songs in each split
+    songs = [np.arange(size) < np.array(columns)[:, i, None] for i, size in enumerate(sizes.values())]
+    labels = np.concatenate(songs, axis=1).T.astype(np.uint8)
+    assert warnings_of(np.repeat(list(sizes), list(sizes.values())), ["a", "b", "c", "d"], labels) == [
+        "warning: 2 tags have too few songs to train in 'train'\n  b (9 of 30)\n  d (21 of 30)",
+        "warning: 1 tags have too few songs to score in 'validation'\n  c (2 of 10)",
+        "warning: split 'test' has 9 songs; what it says means little",
+    ]
+
+
 def write_audio(path, samples, rate):
     if path.suffix != ".m4a":
         soundfile.write(path, samples, rate)
@@ -245,32 +257,6 @@ def write_audio(path, samples, rate):
         frame = av.AudioFrame.from_ndarray(np.float32(samples)[None], "fltp", "mono")
         frame.sample_rate = rate
         container.mux([*stream.encode(frame), *stream.encode(None)])
-
-
-@pytest.mark.parametrize(
-    ("tag_of", "cannot"), [((0, 0, 1, 1, 0, 1), ["validation"]), ((0, 1, 0, 1, 1, 1), ["test"]), ((0, 1) * 3, [])]
-)
-def test_a_split_in_which_no_tag_can_be_scored_is_told_before_hours_of_training(tag_of, cannot):
-    labels, splits = np.array(tag_of, np.uint8)[:, None], np.repeat(["train", "validation", "test"], 2)
-    names = [str(i) for i in range(6)]
-    table = Annotations(Path(), np.arange(6), names, names, names, names, splits, ["high"], labels)
-    warnings = [each for each in too_small(table, np.arange(6)) if "with and without" in each]
-    assert [each.split("'")[1] for each in warnings] == cannot
-
-
-def test_splits_and_tags_with_few_songs_are_named():
-    sizes = {"train": 30, "validation": 10, "test": 9}
-    columns = [[10, 3, 3], [9, 3, 3], [10, 2, 3], [21, 3, 3]]  # of each tag, its songs in each split
-    songs = [np.arange(size) < np.array(columns)[:, i, None] for i, size in enumerate(sizes.values())]
-    splits, tags = np.repeat(list(sizes), list(sizes.values())), ["a", "b", "c", "d"]
-    names = [str(i) for i in range(49)]
-    labels = np.concatenate(songs, axis=1).T.astype(np.uint8)
-    table = Annotations(Path(), np.arange(49), names, names, names, names, splits, tags, labels)
-    assert too_small(table, np.arange(49)) == [
-        "warning: 2 tags have too few songs to train in 'train'\n  b (9 of 30)\n  d (21 of 30)",
-        "warning: 1 tags have too few songs to score in 'validation'\n  c (2 of 10)",
-        "warning: split 'test' has 9 songs; what it says means little",
-    ]
 
 
 def test_forty_songs_in_six_formats_become_a_data_set(tmp_path):

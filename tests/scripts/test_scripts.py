@@ -44,20 +44,43 @@ def data(tmp_path_factory):
     return write_small_data(path, representations=[(1024, 1024)])
 
 
-def run_script(folder, name, *arguments, **environment):
-    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
-    given = os.environ | environment
-    return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False)
+def start(folder, *arguments, **streams):
+    return subprocess.Popen([sys.executable, str(ROOT / "train.py"), *arguments], cwd=folder, **streams)
+
+
+def main_of(script):
+    spec = importlib.util.spec_from_file_location(script.removesuffix(".py"), ROOT / script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def refusal(capsys, script, *arguments):
+    """What a script that is called in this process has against its arguments."""
+    with pytest.raises((InputError, OSError, SystemExit)) as ended:
+        main_of(script)([str(argument) for argument in arguments])
+    return f"{ended.value} {capsys.readouterr().err}"
+
+
+def bytes_of(run):
+    return {file.name: file.read_bytes() for file in run.iterdir()}
+
+
+def assert_same(parameters, others):
+    assert parameters.keys() == others.keys()
+    for name, values in parameters.items():
+        np.testing.assert_array_equal(values, others[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
 def stopped(data):
     """A run that was stopped at a moment not known before, and the exit status and last words."""
-    folder = data.parent
-    command = [sys.executable, str(ROOT / "train.py"), "--data", data.name, *OPTIONS, "--run", "run"]
-    command += ["--validation-interval", "50"]
-    process = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_for_validations(folder / "run" / "log.jsonl", 2, process)
+    folder, arguments = data.parent, ["--data", data.name, *OPTIONS, "--run", "run", "--validation-interval", "50"]
+    process = start(folder, *arguments, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    log = folder / "run" / "log.jsonl"
+    while not log.exists() or log.read_text().count("\n") < 2:
+        assert process.poll() is None, f"training ended by itself: {process.communicate()}"
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     printed, errors = process.communicate()
     return folder / "run", process.returncode, printed, errors
@@ -69,8 +92,7 @@ def killed(stopped):
     folder, *_ = stopped
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
-    command = [sys.executable, str(ROOT / "train.py"), "--resume", folder.name]
-    process = subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.DEVNULL, stderr=theirs)
+    process = start(folder.parent, "--resume", folder.name, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
     shown = ""
     while not re.search(BAR, shown):
@@ -78,16 +100,7 @@ def killed(stopped):
     process.kill()
     status = process.wait()
     os.close(ours)
-    return folder, shown, status
-
-
-def wait_for_validations(log, count, process):
-    before = len(log.read_text().splitlines()) if log.exists() else 0
-    while process.poll() is None:
-        if log.exists() and len(log.read_text().splitlines()) >= before + count:
-            return
-        time.sleep(0.02)
-    pytest.fail(f"training ended by itself: {process.communicate()}")
+    return folder, status
 
 
 def test_a_signal_ends_training_cleanly(stopped):
@@ -97,19 +110,13 @@ def test_a_signal_ends_training_cleanly(stopped):
         assert said in printed
     assert printed.splitlines()[-1].startswith("stopped at update ")
     assert printed.endswith(f"continue with: {sys.executable} {ROOT / 'train.py'} --resume run\n")
-    lines = errors.splitlines()
-    assert len(lines) >= 2
-    for line in lines:
-        form = r"update \d+ of 5000000, loss [\d.]+, validation AUC [\d.]+ \(best[^)]*\)"
-        assert re.fullmatch(form + r"(, [\d.e+]+ updates/s, \d+ min left)?(, \d+% of \w+ silent)*", line)
-
-
-def test_the_bar_shows_the_score_on_a_narrow_terminal(killed):
-    assert re.search(BAR, killed[1])
+    form = r"update \d+ of 5000000, loss [\d.]+, validation AUC [\d.]+ \(best[^)]*\)"
+    form += r"(, [\d.e+]+ updates/s, \d+ min left)?(, \d+% of \w+ silent)*\n"
+    assert re.fullmatch(f"({form}){{2,}}", errors)
 
 
 def test_a_killed_run_leaves_whole_files(killed):
-    folder, _, status = killed
+    folder, status = killed
     assert status == -signal.SIGKILL
     for name, kind in (("checkpoint.pkl", checkpoint.CHECKPOINT), ("state.pkl", checkpoint.STATE)):
         checkpoint.load(folder / name, kind)
@@ -136,8 +143,7 @@ def test_stopped_and_killed_training_is_that_which_never_stopped(finished, data)
     trainer.measure_start()
     for _ in trainer.run(0, updates):
         pass
-    for name, values in trainer.network.values().items():
-        np.testing.assert_array_equal(state["parameters"][name], values, err_msg=name)
+    assert_same(state["parameters"], trainer.network.values())
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [entry["update"] for entry in log] == list(range(50, updates + 1, 50))
 
@@ -151,11 +157,10 @@ def test_continue_starts_a_run_and_continues_it(data, tmp_path, capsys):
     assert main_of("train.py")([*arguments, "--run", str(tmp_path / "once"), "--updates", "100"]) == 0
     states = [checkpoint.load(tmp_path / name / "state.pkl", checkpoint.STATE) for name in ("again", "once")]
     assert [state["update"] for state in states] == [100, 100]
-    for name, values in states[1]["parameters"].items():
-        np.testing.assert_array_equal(states[0]["parameters"][name], values, err_msg=name)
-    before = {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()}
+    assert_same(states[0]["parameters"], states[1]["parameters"])
+    before = bytes_of(tmp_path / "again")
     assert "its run has seed 1, not 9" in refusal(capsys, "train.py", *again, "--seed", "9")
-    assert {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()} == before
+    assert bytes_of(tmp_path / "again") == before
 
 
 def test_evaluate_subtracts_a_second_checkpoint(finished, tmp_path, capsys):
@@ -195,28 +200,14 @@ def test_loss_that_is_not_finite(capsys, data, tmp_path):
     assert re.search(r"run: .* at update \d+; train again with a lower", refused)
 
 
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
-def test_bad_input_ends_with_one_line(script, tmp_path):
-    arguments = ["--data", "missing.h5"] if script == "train.py" else ["missing.pkl"]
-    ended = run_script(tmp_path, script, *arguments)
+@pytest.mark.parametrize(("script", "arguments"), [("train.py", "--data missing.h5"), ("evaluate.py", "missing.pkl")])
+def test_bad_input_ends_with_one_line(script, arguments, tmp_path):
+    command = [sys.executable, str(ROOT / script), *arguments.split()]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1].startswith(f"{script}: error: missing.")
     assert "Traceback" not in ended.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def main_of(script):
-    spec = importlib.util.spec_from_file_location(script.removesuffix(".py"), ROOT / script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
-
-
-def refusal(capsys, script, *arguments):
-    """What a script that is called in this process has against its arguments."""
-    with pytest.raises((InputError, OSError, SystemExit)) as ended:
-        main_of(script)([str(argument) for argument in arguments])
-    return f"{ended.value} {capsys.readouterr().err}"
 
 
 @pytest.mark.parametrize(
@@ -224,11 +215,7 @@ def refusal(capsys, script, *arguments):
     [
         ("train.py", "--length abc", "invalid int value"),
         ("train.py", "--length 300", "length is 300; it must be a multiple of the stride"),
-        (
-            "train.py",
-            "--initial missing.pkl --data small.h5 --frontend mel --length 1024 --stride 1024",
-            "missing.pkl: no such file",
-        ),
+        ("train.py", f"--initial missing.pkl --data small.h5 {' '.join(OPTIONS)}", "missing.pkl: no such file"),
         ("train.py", "--backend c", "invalid choice"),
         ("train.py", "--resume .", "no run to resume"),
         ("train.py", "--resume . --seed 3", "leave out --seed"),
@@ -253,22 +240,17 @@ def test_refused(capsys, monkeypatch, tmp_path, data, finished, script, argument
     assert words in refusal(capsys, script, *arguments.format(run=finished[0]).split())
 
 
-def test_train_leaves_a_run_alone_that_another_process_trains(capsys, finished, tmp_path, data):
-    shutil.copytree(finished[0], tmp_path / "run")
-    with locked(tmp_path / "run"):
-        before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
-        for arguments in (
-            ["--resume", tmp_path / "run", "--updates", "60"],
-            ["--data", data, "--run", tmp_path / "run"],
-        ):
+def test_train_leaves_other_runs_alone(capsys, finished, tmp_path, data):
+    """One that another process trains, and one that is there already."""
+    run = shutil.copytree(finished[0], tmp_path / "run")
+    anew = ["--data", data, *OPTIONS, "--run", run]
+    before = bytes_of(run)
+    assert "holds a run already" in refusal(capsys, "train.py", *anew)
+    assert bytes_of(run) == before | {"lock": b""}
+    with locked(run):
+        for arguments in (["--resume", run, "--updates", "60"], anew):
             assert "another process trains this run" in refusal(capsys, "train.py", *arguments)
-        assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
-
-
-def test_train_does_not_overwrite_a_run(capsys, finished, data):
-    before = (finished[0] / "state.pkl").read_bytes()
-    assert "holds a run already" in refusal(capsys, "train.py", "--data", data, *OPTIONS, "--run", finished[0])
-    assert (finished[0] / "state.pkl").read_bytes() == before
+    assert bytes_of(run) == before | {"lock": b""}
 
 
 def test_evaluate_writes_before_it_prints_and_printing_never_fails(finished, tmp_path, monkeypatch):
@@ -281,11 +263,14 @@ def test_evaluate_writes_before_it_prints_and_printing_never_fails(finished, tmp
         file["tags"][:] = names
     checkpoint.save(tmp_path / "c.pkl", checkpoint.CHECKPOINT, saved | {"tags": names})
     arguments = ["c.pkl", "--data", data, "--json", "s.json", "--csv", "s.csv", "--predictions", "p.npz"]
-    ended = run_script(tmp_path, "evaluate.py", *arguments, PYTHONIOENCODING="ascii")
+    command, environment = (
+        [sys.executable, ROOT / "evaluate.py", *arguments],
+        os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "\\u30d4\\u30a2\\u30ce" in ended.stdout
-    assert "\\x1b[2J" in ended.stdout
-    assert "\x1b" not in ended.stdout
+    assert "\\x1b[2J" in ended.stdout and "\x1b" not in ended.stdout
     assert [row["tag"] for row in json.loads((tmp_path / "s.json").read_text())["tags"]] == names
     assert read_predictions(tmp_path / "p.npz").tags == names
     outputs = [tmp_path / name for name in ("s.json", "s.csv", "p.npz")]
