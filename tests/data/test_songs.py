@@ -120,13 +120,10 @@ def test_exports_of_programs_for_music(folder, program):
 def test_titles_of_rekordbox_in_quotation_marks_are_read_as_they_are(folder):
     titles = ['"Heroes" (Live)', '"Heroes', '12" mix"']
     rows = [
-        f"{title}\t{file}\t{genre}\n"
-        for title, file, genre in zip(titles, ("a.mp3", "b.wav", "c.flac"), ("", "rock", "rock"), strict=True)
+        f"{title}\t{rest}\n" for title, rest in zip(titles, ("a.mp3\t", "b.wav\trock", "c.flac\trock"), strict=True)
     ]
-    table = write_table(folder.parent / "labels.txt", "".join(["Track Title\tLocation\tGenre\n", *rows]), "utf-16")
-    assert read_labels(folder, table, seed=1)[0].titles == titles
-    table = write_table(folder.parent / "excel.txt", 'title\tfile\ttags\n"A ""B"""\ta.mp3\t"loud;\nrock"\n', "utf-16")
-    songs, _ = read_labels(folder, table, seed=1)
+    assert read(folder, "".join(["Track Title\tLocation\tGenre\n", *rows]), "utf-16")[0].titles == titles
+    songs, _ = read(folder, 'title\tfile\ttags\n"A ""B"""\ta.mp3\t"loud;\nrock"\n', "utf-16")
     assert (songs.titles, songs.tags) == (['A "B"'], ["loud", "rock"])
 
 
