@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import shutil
 import subprocess
 import sys
 
@@ -15,8 +16,7 @@ from small_song import write_song
 from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
-from theanoish.tagging.songs import Failure
-from theanoish.tagging.tagger import DEFAULT_MODEL, Tagger, load_tagger, tag_songs
+from theanoish.tagging.tagger import DEFAULT_MODEL, Tagger, load_tagger
 from theanoish.tagging.worth import standard_error
 
 TAGS = ["low", "middle", "high", "loud"]
@@ -31,111 +31,94 @@ def tagger_of(settings):
     return Tagger(network, TAGS), values
 
 
+RAW, MEL = Settings(length=1024, stride=1024), Settings(frontend="mel", length=1024, stride=512)
+
+
 @pytest.fixture(scope="module")
 def song(tmp_path_factory):
     return write_song(tmp_path_factory.mktemp("songs") / "song.wav", 100_000 / 16_000, subtype="PCM_16")
 
 
-def test_raw_windows(song):
-    settings = Settings(length=1024, stride=1024)
-    tagger, values = tagger_of(settings)
+def test_raw_windows_and_the_units_that_the_output_layer_sees(song):
+    tagger, values = tagger_of(RAW)
     samples, _ = soundfile.read(song, dtype="int16")
-    begins = [0, 24_000, 48_000, 52_000]
-    windows = np.stack([samples[begin : begin + 48_000] for begin in begins])
-    taggram = tagger.windows(song, hop=1.5)
+    taggram, units = tagger.windows(song, hop=1.5), tagger.embed(song, hop=1.5)
     assert taggram.begins.tolist() == [0, 1.5, 3, 3.25]
-    expected = reference.probabilities(settings, values, windows)
+    windows = np.stack([samples[begin : begin + 48_000] for begin in (0, 24_000, 48_000, 52_000)])
+    expected = reference.probabilities(RAW, values, windows)
     np.testing.assert_allclose(taggram.probabilities, expected, rtol=1e-3)
     assert np.ptp(expected, axis=0).min() > 1e-4  # windows differ, so that mixing them up would show
     np.testing.assert_allclose(list(tagger.tag(song).values()), -np.sort(-tagger.windows(song).means))
     np.testing.assert_array_equal(tagger.filters, values["strided/filters"])
+    logits = units @ values["output/weights"] + values["output/bias"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), taggram.probabilities, rtol=1e-4)
+    np.testing.assert_allclose(taggram.units, units.mean(axis=0), rtol=1e-4)
 
 
 def test_spectrogram_windows_begin_with_the_last_frame_before_them(song):
     import librosa
 
-    settings = Settings(frontend="mel", length=1024, stride=512)
-    tagger, values = tagger_of(settings)
+    tagger, values = tagger_of(MEL)
     samples, _ = soundfile.read(song, dtype="float32")
     mel = librosa.feature.melspectrogram(y=samples, sr=16_000, n_fft=1024, hop_length=512, center=False, n_mels=128)
-    frames = np.log1p(10_000 * mel).T
-    begins = [0, 48_000 // 512, 52_000 // 512]
-    windows = np.stack([frames[begin : begin + 92] for begin in begins]).astype(np.float32)
+    frames = np.log1p(10_000 * mel).T.astype(np.float32)
+    windows = np.stack([frames[begin : begin + 92] for begin in (0, 48_000 // 512, 52_000 // 512)])
     taggram = tagger.windows(song)
-    np.testing.assert_allclose(taggram.probabilities, reference.probabilities(settings, values, windows), rtol=1e-3)
+    np.testing.assert_allclose(taggram.probabilities, reference.probabilities(MEL, values, windows), rtol=1e-3)
     with pytest.raises(InputError, match="spectrograms"):
         _ = tagger.filters
 
 
-def test_embedding_is_what_the_output_layer_sees(song):
-    tagger, values = tagger_of(Settings(length=1024, stride=1024))
-    units = tagger.embed(song, hop=1.5)
-    assert units.shape == (4, 100)
-    logits, taggram = units @ values["output/weights"] + values["output/bias"], tagger.windows(song, hop=1.5)
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), taggram.probabilities, rtol=1e-4)
-    np.testing.assert_allclose(taggram.units, units.mean(axis=0), rtol=1e-4)
-
-
-def test_more_windows_than_a_call_takes(tmp_path):
-    """Each is as if it were alone."""
-    tagger, _ = tagger_of(Settings(length=1024, stride=1024))
+def test_more_windows_than_a_call_takes_are_each_as_if_alone(tmp_path):
+    tagger, values = tagger_of(RAW)
     song = write_song(tmp_path / "long.wav", 60.5)
     taggram = tagger.windows(song)
     assert len(taggram.begins) == 21
     samples, _ = soundfile.read(song, dtype="int16")
     for number in (0, 16, 20):
         begin = round(taggram.begins[number] * 16_000)
-        soundfile.write(tmp_path / "part.wav", samples[begin : begin + 48_000], 16_000)
-        alone = tagger.windows(tmp_path / "part.wav")
+        alone = tagger.windows(samples[begin : begin + 48_000], sample_rate=16_000)
         np.testing.assert_allclose(alone.probabilities[0], taggram.probabilities[number], rtol=1e-4)
+    for layer, use in (("output", tagger.windows), ("hidden", tagger.embed)):  # predictions that are no numbers
+        values[f"{layer}/bias"][:] = np.nan
+        tagger.network.set_values(values)
+        with pytest.raises(InputError, match="not finite"):
+            use(song)
 
 
-def test_songs_in_their_order_and_failures_between_them(tmp_path):
-    tagger, _ = tagger_of(Settings(length=1024, stride=1024))
-    paths = [write_song(tmp_path / f"{i}.wav", 4 + i) for i in range(3)]
-    paths.insert(1, tmp_path / "missing.wav")
-    results = list(tag_songs(tagger, paths, workers=2))
-    assert [song.path for song in results] == paths
-    assert isinstance(results[1], Failure)
-    for result in (results[0], results[2], results[3]):
-        np.testing.assert_array_equal(result.probabilities, tagger.windows(result.path).probabilities)
+@pytest.fixture
+def model(mel_checkpoint, tmp_path):
+    return shutil.copy(mel_checkpoint, tmp_path / "model.pkl")
 
 
-def test_rare_tags_are_left_out_unless_asked_for(mel_checkpoint, song, tmp_path):
-    model = tmp_path / "model.pkl"
-    model.write_bytes(mel_checkpoint.read_bytes())
+def test_rare_tags_are_left_out_unless_asked_for(model, song):
     assert load_tagger(model).tags == TAGS  # without a card
-    card = tmp_path / "model.json"
+    card = model.with_suffix(".json")
     card.write_text(json.dumps({"reliable_tags": ["low", "high"], "rare_tags": ["middle", "loud"]}))
     tagger = load_tagger(model)
     assert tagger.tags == ["low", "high"]
     assert {tag: round(value, 4) for tag, value in tagger.tag(song).items()} == {"high": 0.6, "low": 0.2}
     assert load_tagger(model, all_tags=True).tags == TAGS
-    card.write_text(json.dumps({"rare_tags": TAGS}))
-    with pytest.raises(InputError, match="every tag"):
-        load_tagger(model)
-    for text in ("[]", "{", '{"rare_tags": 3}', "{}"):
+    damage = {text: r"model\.json" for text in ("[]", "{", '{"rare_tags": 3}', "{}")}
+    for text, message in (damage | {json.dumps({"rare_tags": TAGS}): "every tag"}).items():
         card.write_text(text)
-        with pytest.raises(InputError, match=r"model\.json"):
+        with pytest.raises(InputError, match=message):
             load_tagger(model)
 
 
-def test_tags_whose_test_may_be_chance_are_left_out(mel_checkpoint, tmp_path):
+def test_tags_whose_test_may_be_chance_are_left_out(model):
     """By the scores of the checkpoint's own update; of 50 clips with 10 positives, an AUC of .68 may be chance."""
-    model = tmp_path / "checkpoint.pkl"
-    model.write_bytes(mel_checkpoint.read_bytes())
     rows = [{"tag": tag, "auc": auc, "positives": 10} for tag, auc in zip(TAGS, [0.9, 0.68, 0.72, None], strict=True)]
-    scores = {"update": 2, "mean_auc": 0.77, "clips": 50, "tags": rows}
-    (tmp_path / "test.json").write_text(json.dumps(scores))
+    scores, file = {"update": 2, "mean_auc": 0.77, "clips": 50, "tags": rows}, model.with_name("test.json")
+    file.write_text(json.dumps(scores))
     tagger = load_tagger(model)
     assert tagger.tags == ["low", "high", "loud"]
     assert tagger.worth.aucs == {"low": 0.9, "middle": 0.68, "high": 0.72}
     assert tagger.worth.sentences[0].startswith("Mean AUC 0.77 on 50 test clips")
     assert load_tagger(model, all_tags=True).tags == TAGS
-    (tmp_path / "test.json").write_text(json.dumps(scores | {"update": 1}))
-    assert load_tagger(model).tags == TAGS
-    (tmp_path / "test.json").write_text(json.dumps(scores | {"tags": [row | {"auc": 0.5} for row in rows]}))
-    assert load_tagger(model).tags == TAGS  # rather than none
+    for other in ({"update": 1}, {"tags": [row | {"auc": 0.5} for row in rows]}):  # of all, rather than none
+        file.write_text(json.dumps(scores | other))
+        assert load_tagger(model).tags == TAGS
 
 
 def test_the_error_of_an_auc_is_that_of_many_tests():
@@ -148,20 +131,11 @@ def test_the_error_of_an_auc_is_that_of_many_tests():
 
 
 def test_the_raw_weights_name_no_woman():
-    """Its test AUC is .51."""
+    """Its test AUC of .66 may be chance."""
     tagger = load_tagger(DEFAULT_MODEL.with_name("raw_256_256.pkl"))
-    assert not {"woman", "female", "voice"} & set(tagger.tags)
-    assert {"techno", "ambient", "rock"} <= set(tagger.tags)
+    assert not {"woman", "female", "indian"} & set(tagger.tags)
+    assert {"techno", "ambient", "voice"} <= set(tagger.tags)
     assert "not what a person heard" in tagger.worth.sentences[0]
-
-
-def test_predictions_that_are_no_numbers_are_an_error(song):
-    tagger, values = tagger_of(Settings(length=1024, stride=1024))
-    for layer, use in (("output", tagger.windows), ("hidden", tagger.embed)):
-        values[f"{layer}/bias"][:] = np.nan
-        tagger.network.set_values(values)
-        with pytest.raises(InputError, match="not finite"):
-            use(song)
 
 
 def test_without_weights_the_message_says_what_to_do(tmp_path, monkeypatch):
@@ -171,7 +145,7 @@ def test_without_weights_the_message_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_the_documented_example(raw_checkpoint, song, tmp_path, monkeypatch):
-    (tmp_path / "checkpoint.pkl").write_bytes(raw_checkpoint.read_bytes())
+    shutil.copy(raw_checkpoint, tmp_path)
     write_song(tmp_path / "song.wav", 7)
     monkeypatch.chdir(tmp_path)
     examples = doctest.DocTestFinder().find(theanoish.load, "load", globs={})
