@@ -36,8 +36,8 @@ return windowBegins(song.length).map((begin) => Array.from(tag(padded, begin)));
 RESAMPLE = "return Array.from(resampled(new Float32Array(bytes(data.samples).buffer), data.rate));"
 
 
-def text_of(array):
-    return base64.b64encode(array.tobytes()).decode()
+def as_text(content):
+    return base64.b64encode(content).decode()
 
 
 @pytest.fixture(params=["Node", "Chromium"])
@@ -76,43 +76,36 @@ NETWORKS = [
 ]
 
 
-def network_of(choices):
+def made_song():
+    """Chords, swelling and falling off, and noise: int16 samples at 16 kHz."""
+    time = np.arange(116_800) / 16_000
+    tones = sum(np.sin(2 * np.pi * 110 * step**1.5 * time + step) for step in range(1, 9)) * np.sin(time) ** 2
+    noise = np.random.default_rng(2).standard_normal(len(time))
+    return np.rint(3000 * tones + 300 * noise).astype(np.int16)
+
+
+SONG = made_song()
+
+
+@functools.cache
+def network_and_probabilities(number):
     """A network of random numbers, whose tags hear all of its input."""
-    network = Network(Settings(**choices), len(TAGS))
+    network = Network(Settings(**NETWORKS[number]), len(TAGS))
     generator, values = np.random.default_rng(1), network.values()
     for name, value in values.items():
         if name.endswith("bias") or name == "start/centre":
             values[name] = generator.standard_normal(value.shape).astype(np.float32) * 0.1
     values["output/weights"] = generator.standard_normal(values["output/weights"].shape).astype(np.float32) * 0.3
-    values["start/spread"] = np.array([1.7], np.float32)
-    if "start/loudness" in values:
-        values["start/loudness"] = np.array([0.1], np.float32)
-    network.set_values(values)
-    return network
-
-
-@functools.cache
-def expected_of(number):
-    network, song = network_of(NETWORKS[number]), song_of(7.3)
-    samples = np.frombuffer(song, np.int16)
-    return network, Tagger(network, TAGS).windows(samples, sample_rate=16_000).probabilities
-
-
-@functools.cache
-def song_of(seconds):
-    """Chords, swelling and falling off, and noise: int16 samples at 16 kHz, as bytes."""
-    time = np.arange(round(seconds * 16_000)) / 16_000
-    tones = sum(np.sin(2 * np.pi * 110 * step**1.5 * time + step) for step in range(1, 9)) * np.sin(time) ** 2
-    noise = np.random.default_rng(2).standard_normal(len(time))
-    return np.rint(3000 * tones + 300 * noise).astype(np.int16).tobytes()
+    odd = {"start/spread": np.array([1.7], np.float32), "start/loudness": np.array([0.1], np.float32)}
+    network.set_values(values | {name: odd[name] for name in odd.keys() & values})
+    return network, Tagger(network, TAGS).windows(SONG, sample_rate=16_000).probabilities
 
 
 @pytest.mark.parametrize("number", range(len(NETWORKS)), ids=lambda i: " ".join(map(str, NETWORKS[i].values())))
 def test_probabilities_are_those_of_python(run, number):
-    network, expected = expected_of(number)
+    network, expected = network_and_probabilities(number)
     model, weights = model_of(network)
-    samples = base64.b64encode(song_of(7.3)).decode()
-    given = run(PREDICT, {"model": model, "weights": weights, "samples": samples})
+    given = run(PREDICT, {"model": model, "weights": weights, "samples": as_text(SONG)})
     assert expected.std(axis=0).max() > 0.005  # the windows differ
     np.testing.assert_allclose(given, expected, rtol=0, atol=1e-4)
 
@@ -120,7 +113,7 @@ def test_probabilities_are_those_of_python(run, number):
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 88_200, 95_999])
 def test_resampling_is_that_of_scipy(run, rate):
     samples = np.random.default_rng(1).standard_normal(rate // 3).astype(np.float32)
-    given = run(RESAMPLE, {"samples": text_of(samples), "rate": rate})
+    given = run(RESAMPLE, {"samples": as_text(samples), "rate": rate})
     ratio = Fraction(16_000, rate)
     np.testing.assert_allclose(given, resample_poly(samples, ratio.numerator, ratio.denominator), rtol=0, atol=1e-5)
 
@@ -141,10 +134,10 @@ def test_commands_write_one_small_file_of_a_checkpoint(tmp_path, raw_checkpoint)
 
 
 def test_networks_that_ship_say_what_their_tags_are_worth_in_two_megabytes_together(tmp_path):
-    sizes = 0
+    size, page = 0, tmp_path / "app.html"
     for model in DEFAULT_MODEL.parent.glob("*.pkl"):
-        write_app(tmp_path / "app.html", model)
-        sizes += (tmp_path / "app.html").stat().st_size
-        text = (tmp_path / "app.html").read_text()
+        write_app(page, model)
+        size += page.stat().st_size
+        text = page.read_text()
         assert all(f"<p>{escape(sentence)}</p>" in text for sentence in load_tagger(model).worth.sentences)
-    assert 0 < sizes < 2e6
+    assert 0 < size < 2e6
