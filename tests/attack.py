@@ -25,16 +25,17 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
-import soundfile
 
-from conftest import FOLDERS, TAGS, write_tables
-from mutations import CELL, CHANGES, KINDS, answer, contents, mutate
+from conftest import write_source
+from mutations import AUDIO, CELL, CHANGES, KINDS, answer, mutate
 from small_data import write_small_data
 from theanoish.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 HANG = 600  # seconds that nothing here comes near
+ALARM = {"hdf5": [-signal.SIGKILL]}  # how the library ends a file on which HDF5 itself never ends
 SCRIPT_EVERY = 50  # mutations, of which one goes through the scripts
 NETWORK = ["--frontend", "mel", "--length", "1024", "--stride", "1024", "--dropout", "0.5", "--momentum", "0.9"]
 TRAINING = [*NETWORK, "--minibatch", "3", "--updates", "60", "--validation-interval", "20"]
@@ -50,16 +51,16 @@ class Attack:
     def __init__(self, work: Path, seed: int) -> None:
         self.work, self.seed, self.corpus = work, seed, work / "corpus"
         self.tried: Counter[str] = Counter()
-        self.defects: list[tuple[str, str]] = []
+        self.defects: Counter[str] = Counter()
         self.mark = f"THEANOISH_ATTACK={os.getpid()}-{seed}"
         cache = {"JAX_COMPILATION_CACHE_DIR": str(work / "jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-        self.environment = os.environ | cache | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-        self.environment |= dict([self.mark.split("=")])
+        own = {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "THEANOISH_ATTACK": self.mark.partition("=")[2]}
+        self.environment = os.environ | cache | own
 
     def count(self, kind: str, defect: str, recipe: str) -> None:
         self.tried[kind] += 1
         if defect:
-            self.defects.append((kind, f"{recipe}: {defect}"))
+            self.defects[kind] += 1
             print(f"DEFECT {kind}: {recipe}: {defect}", flush=True)
 
     def start(self, command: list) -> subprocess.Popen:
@@ -94,18 +95,16 @@ class Attack:
     def left_behind(self) -> list[str]:
         """Processes that run on for a minute, which are ended."""
         until = time.monotonic() + 60
-        while left := [path.parent for path in Path("/proc").glob("[0-9]*/environ") if self.is_ours(path)]:
-            if time.monotonic() > until:
-                for place in left:
-                    os.kill(int(place.name), signal.SIGKILL)
-                return [place.name for place in left]
+        while (left := list(filter(self.is_ours, Path("/proc").glob("[0-9]*")))) and time.monotonic() < until:
             time.sleep(0.1)
-        return []
+        for place in left:
+            os.kill(int(place.name), signal.SIGKILL)
+        return [place.name for place in left]
 
-    def is_ours(self, environ: Path) -> bool:
+    def is_ours(self, process: Path) -> bool:
         try:
-            state = environ.with_name("stat").read_text().rpartition(")")[2].split()[0]
-            return state != "Z" and self.mark.encode() in environ.read_bytes()
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+            return state != "Z" and self.mark.encode() in (process / "environ").read_bytes()
         except OSError:
             return False
 
@@ -115,18 +114,10 @@ class Attack:
     # What is there before
 
     def make_corpus(self) -> None:
-        source = self.corpus / "source"
-        rng = np.random.default_rng(self.seed)
-        kinds = ["wav", "flac", "mp3", "ogg"]
-        paths = [f"{FOLDERS[i % len(FOLDERS)]}/clip_{i + 1}.{kinds[i % 4]}" for i in range(10)]
-        for path in paths:
-            (source / path).parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(source / path, rng.integers(-9000, 9000, 56_000).astype(np.int16), 16_000)
-        write_tables(source, paths, [[i % 2, 1, int(i % 3 == 0), 0, int(i % 3 == 0)] for i in range(10)], TAGS)
-        rows = [
-            f"{path},artist {i // 2},tag {i % 2};all,{['train', 'test', 'validation'][i % 3]}"
-            for i, path in enumerate(paths)
-        ]
+        source, kinds = self.corpus / "source", ["wav", "flac", "mp3", "ogg"]
+        paths = write_source(source, 10, [kinds[i % 4] for i in range(10)])
+        splits = ["train", "test", "validation"]
+        rows = [f"{path},artist {i // 2},tag {i % 2};all,{splits[i % 3]}" for i, path in enumerate(paths)]
         (source / "labels.csv").write_text("\n".join(["file,artist,tags,split", *rows]) + "\n")
         with zipfile.ZipFile(self.corpus / "mp3.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for path in source.rglob("*.mp3"):
@@ -140,12 +131,8 @@ class Attack:
                 sys.exit(f"undisturbed {activity}: {wrong}")
             self.seconds[activity] = time.monotonic() - begun
             self.right[activity] = self.result(activity, folder)
-            if activity == "train":
-                shutil.copytree(folder / "run", self.corpus / "run")
-            elif activity == "reproduce":
-                shutil.copytree(folder / "runs", self.corpus / "runs")
-            elif activity == "build":
-                shutil.copy(folder / "made.h5", self.corpus / "made.h5")
+            if made := {"train": "run", "reproduce": "runs"}.get(activity):
+                shutil.copytree(folder / made, self.corpus / made)
             shutil.rmtree(folder)
         print("undisturbed:", {name: f"{seconds:.1f} s" for name, seconds in self.seconds.items()}, flush=True)
 
@@ -174,37 +161,33 @@ class Attack:
             return ["tag.py", songs, "--checkpoint", self.corpus / "run" / "checkpoint.pkl", *files]
         return ["reproduce.py", "--data", data, "--runs", folder / "runs", *SWEEP]
 
-    def result(self, activity: str, folder: Path) -> dict[str, bytes]:
+    def result(self, activity: str, folder: Path) -> dict[str, object]:
         """All that it must give, bit for bit."""
         if activity == "build":
             return contents(folder / "made.h5")
-        run = folder / "run" if activity == "train" else folder / "runs" / CELL
         if activity in ("evaluate", "tag"):
-            files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".npz")
+            files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".npz"]
             found = {str(path.relative_to(folder)): path.read_bytes() for path in files}
             if activity == "evaluate":
                 with np.load(folder / "p.npz") as arrays:
                     found |= {name: arrays[name].tobytes() for name in arrays}
             return found
-        found = {}
+        run, found = folder / "run", {}
+        if activity == "reproduce":
+            run = folder / "runs" / CELL
+            files = [run / "test.json", folder / "runs" / "tables.md", folder / "runs" / "tables.json"]
+            found = {file.name: file.read_bytes() for file in files}
         for name, kind in (("checkpoint.pkl", checkpoint.CHECKPOINT), ("state.pkl", checkpoint.STATE)):
             values = checkpoint.load(run / name, kind)
-            for field in ("parameters", "memory"):
-                found |= {f"{name} {field} {key}": array.tobytes() for key, array in values.get(field, {}).items()}
+            arrays = values["parameters"] | values.get("memory", {})
+            found |= {f"{name} {key}": array.tobytes() for key, array in arrays.items()}
         entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-        found["log"] = repr(
-            [{name: value for name, value in entry.items() if name != "time"} for entry in entries]
-        ).encode()
-        if activity == "reproduce":
-            found |= {name: (run / name).read_bytes() for name in ("test.json",)}
-            found |= {name: (folder / "runs" / name).read_bytes() for name in ("tables.md", "tables.json")}
-        return found
+        return found | {"log": [{name: value for name, value in one.items() if name != "time"} for one in entries]}
 
     def complete(self, activity: str, folder: Path) -> str:
         """Do it again, undisturbed; what was wrong."""
-        if (activity, (folder / "made.h5").exists()) != ("build", True) and (
-            wrong := self.run(self.command(activity, folder))
-        ):
+        built = activity == "build" and (folder / "made.h5").exists()
+        if not built and (wrong := self.run(self.command(activity, folder))):
             return f"does not complete: {wrong}"
         found, right = self.result(activity, folder), self.right[activity]
         differing = sorted(name for name in found.keys() | right.keys() if found.get(name) != right.get(name))
@@ -213,26 +196,30 @@ class Attack:
     # What is done to it
 
     def mutations(self, count: int) -> None:
-        numbers = range(count)
-        in_library = [number for number in numbers if number % SCRIPT_EVERY != SCRIPT_EVERY - 1]
         server = None
-        for number in in_library:
+        by_script = range(SCRIPT_EVERY - 1, count, SCRIPT_EVERY)
+        for number in sorted(set(range(count)) - set(by_script)):
             server = server or self.serve()
             server.stdin.write(f"{number}\n".encode())
             server.stdin.flush()
             ready, _, _ = select.select([server.stdout], [], [], HANG)
             line = server.stdout.readline() if ready else b'"defect: hangs"'
-            text = json.loads(line) if line else f"defect: its process dies, status {server.wait()}"
+            kind = KINDS[number % len(KINDS)]
+            if line:
+                text = json.loads(line)
+            else:
+                refused = server.wait() in ALARM.get(kind, ())
+                text = "refused" if refused else f"defect: its process dies, status {server.returncode}"
             if not ready or not line:
                 server.kill()
                 server = None
             _, _, defect = text.partition("defect: ")
             self.tried["  of them with defects" if defect else f"  of them {text}"] += 1
-            self.count(f"library, {KINDS[number % len(KINDS)]}", defect, f"mutation {number}")
+            self.count(f"library, {kind}", defect, f"mutation {number}")
         if server:
             server.stdin.close()
             server.wait()
-        for number in set(numbers) - set(in_library):
+        for number in by_script:
             self.by_script(number)
 
     def serve(self) -> subprocess.Popen:
@@ -243,29 +230,25 @@ class Attack:
     def by_script(self, number: int) -> None:
         kind, folder = KINDS[number % len(KINDS)], self.folder("mutated")
         file = mutate(kind, number, self.seed, self.corpus, folder)
-        good_data, good = self.corpus / "small.h5", self.corpus / "run" / "checkpoint.pkl"
+        data, good = self.corpus / "small.h5", self.corpus / "run" / "checkpoint.pkl"
         source, first = folder / "source", number % 4 < 2
-        build = ["preprocess/build_h5.py", "--allow-missing", *REPRESENTATIONS, "--output", folder / "made.h5"]
-        train = ["train.py", *TRAINING, "--run", folder / "run"]
         if kind == "zip":
             shutil.copytree(self.corpus / "source", source)
-            shutil.move(file, source / "mp3.zip")
-        if kind == "labels.csv":
-            command = [*build, "--songs", source, "--labels", file]
-        elif kind in ("wav", "flac", "mp3", "ogg") and first:
-            command = ["tag.py", file, "--checkpoint", good]
-        elif source.exists():
-            command = [*build, "--source", source]
-        elif kind == "hdf5":
-            command = [*(["evaluate.py", good] if first else train), "--data", file]
-        elif kind == "checkpoint":
-            command = [*(["evaluate.py", file] if first else [*train, "--initial", file]), "--data", good_data]
-        elif kind == "state":
-            command = ["train.py", "--resume", file.parent, "--updates", "40", "--data", good_data]
-        else:
-            command = ["reproduce.py", "--data", good_data, "--runs", folder / "runs", *SWEEP]
-            command += ["--compare", file] if kind == "tables.json" else []
-        self.count(f"scripts, {kind}", self.run(command, (0, 2)), f"mutation {number}")
+            file.rename(source / "mp3.zip")
+        build = ["preprocess/build_h5.py", "--allow-missing", *REPRESENTATIONS, "--output", folder / "made.h5"]
+        train = ["train.py", *TRAINING, "--run", folder / "run"]
+        sweep = ["reproduce.py", "--data", data, "--runs", folder / "runs", *SWEEP]
+        commands = {
+            "labels.csv": [*build, "--songs", source, "--labels", file],
+            "hdf5": [*(["evaluate.py", good] if first else train), "--data", file],
+            "checkpoint": [*(["evaluate.py", file] if first else [*train, "--initial", file]), "--data", data],
+            "state": ["train.py", "--resume", file.parent, "--updates", "40", "--data", data],
+            "tables.json": [*sweep, "--compare", file],
+        }
+        if kind in AUDIO and first:
+            commands[kind] = ["tag.py", file, "--checkpoint", good]
+        command = commands.get(kind, [*build, "--source", source] if source.exists() else sweep)
+        self.count(f"scripts, {kind}", self.run(command, (0, 2, *ALARM.get(kind, ()))), f"mutation {number}")
 
     def disturbances(self, kills: int, signals: int) -> None:
         """Kill or stop each activity at random moments, sometimes more than once before it completes."""
@@ -337,6 +320,17 @@ class Attack:
             self.count(f"two at once, {activity}", wrong or self.complete(activity, folder), "both started at once")
 
 
+def contents(path: Path) -> dict[str, object]:
+    """All of a data set that its build decides, wherever in the file it is."""
+    with h5py.File(path) as file:
+        tables = ["tags", "labels", *(f"clips/{name}" for name in file["clips"])]
+        found = {name: file[name][()].tolist() for name in tables}
+        for name in ("raw", "mel_1024_1024"):
+            places = zip(file[f"{name}/start"][()], file[f"{name}/count"][()], strict=True)
+            found[name] = [file[f"{name}/values"][start : start + count].tobytes() for start, count in places]
+    return found
+
+
 def wait_for_handlers(process: subprocess.Popen) -> None:
     """Until the script catches SIGTERM: what comes before is Python's own start."""
     while process.poll() is None:
@@ -372,12 +366,9 @@ def main() -> int:
         attack.full_disks(args.disks)
         if args.kills:
             attack.rivals()
-    wrong = Counter(kind for kind, _ in attack.defects)
     print(f"{'what':<34} {'tried':>6} {'defects':>8}")
     for kind, tried in sorted(attack.tried.items()):
-        print(f"{kind:<34} {tried:>6} {wrong[kind]:>8}")
-    for kind, text in attack.defects:
-        print(f"{kind}: {text}")
+        print(f"{kind:<34} {tried:>6} {attack.defects[kind]:>8}")
     return 1 if attack.defects else 0
 
 

@@ -50,19 +50,23 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def write_source(folder: Path, clips: int, kinds: Sequence[str] = ()) -> list[str]:
+    """Make a folder with `clips` clips of 3.5 s each, every one of other noise; their paths in it."""
+    rng = np.random.default_rng(7)
+    paths = [f"{FOLDERS[i % len(FOLDERS)]}/clip_{i + 1}.{kinds[i] if kinds else 'wav'}" for i in range(clips)]
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / path, rng.integers(-9000, 9000, 56_000).astype(np.int16), 16_000)
+    write_tables(folder, paths, [[i % 2, 1, int(i % 3 == 0), 0, int(i % 3 == 0)] for i in range(clips)], TAGS)
+    return paths
+
+
 @pytest.fixture
 def make_source(tmp_path: Path) -> Callable[..., Path]:
-    """Make a folder with `clips` clips of 3.5 s each, every one of other noise."""
+    """Make such a folder."""
 
     def make(clips: int = 10, name: str = "source") -> Path:
-        folder = tmp_path / name
-        rng = np.random.default_rng(7)
-        paths = [f"{FOLDERS[i % len(FOLDERS)]}/clip_{i + 1}.wav" for i in range(clips)]
-        for path in paths:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(folder / path, rng.integers(-9000, 9000, 56_000).astype(np.int16), 16_000)
-        labels = [[i % 2, 1, int(i % 3 == 0), 0, int(i % 3 == 0)] for i in range(clips)]
-        write_tables(folder, paths, labels, TAGS)
-        return folder
+        write_source(tmp_path / name, clips)
+        return tmp_path / name
 
     return make

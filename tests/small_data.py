@@ -87,17 +87,5 @@ def clip_of(path: Path, representation: str, row: int) -> np.ndarray:
 
 def small_settings(**changes) -> Settings:
     """The cheapest network of Table 1, with everything that a run must carry: momentum and dropout."""
-    return Settings(
-        **{
-            "frontend": "mel",
-            "length": 1024,
-            "stride": 1024,
-            "minibatch": 3,
-            "dropout": 0.5,
-            "momentum": 0.9,
-            "learning_rate": 0.01,
-            "updates": 120,
-            "validation_interval": 60,
-        }
-        | changes
-    )
+    network = {"frontend": "mel", "length": 1024, "stride": 1024, "minibatch": 3, "dropout": 0.5, "momentum": 0.9}
+    return Settings(**(network | {"learning_rate": 0.01, "updates": 120, "validation_interval": 60} | changes))
