@@ -31,12 +31,13 @@ def run(*command, folder, **environment):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A wheel and a source distribution, made without an index."""
-    pytest.importorskip("build", reason="needs build and hatchling: the extra 'test'")
-    pytest.importorskip("hatchling", reason="needs build and hatchling: the extra 'test'")
+    """A wheel and a source distribution, made without an index: the folder, and the wheel in it."""
+    for name in ("build", "hatchling"):
+        pytest.importorskip(name, reason="needs build and hatchling: the extra 'test'")
     folder = tmp_path_factory.mktemp("built")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, folder=folder)
-    return folder
+    [wheel] = folder.glob("*.whl")
+    return folder, wheel
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +46,8 @@ def python(built, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "--without-pip", folder, folder=folder)
     python = folder / "bin" / "python"
-    [wheel] = built.glob("*.whl")
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps"]
-    run(*pip, wheel, folder=folder)
+    run(*pip, built[1], folder=folder)
     [packages] = folder.glob("lib/python3*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))  # after pip, which would see this one installed
     return python
@@ -59,7 +59,7 @@ def song(tmp_path_factory):
 
 
 def test_what_the_wheel_holds(built):
-    [wheel] = built.glob("*.whl")
+    _, wheel = built
     assert wheel.name == f"theanoish-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
@@ -71,7 +71,7 @@ def test_what_the_wheel_holds(built):
 
 
 def test_what_the_source_distribution_holds(built):
-    [source] = built.glob("*.tar.gz")
+    [source] = built[0].glob("*.tar.gz")
     with tarfile.open(source) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
     wanted = {"tests/test_package.py", "tests/reference.py", "theanoish/models/raw_256_256.pkl", "train.py", "LICENSE"}
@@ -120,19 +120,17 @@ def test_a_sweep_finds_its_scripts(python, song):
         assert f"usage: {name}" in run(python, "-P", scripts / name, "--help", folder=song.parent)
 
 
-def test_messages_name_the_command_that_was_typed(python, song):
+@pytest.mark.parametrize("installed", [True, False])
+def test_messages_name_the_command_that_was_typed(python, song, installed):
     """And remedies the one to type next, by the Python that runs."""
-    commands = [python.with_name("theanoish"), "train"], [python, ROOT / "train.py"]
-    for command, typed, next_one in zip(
-        commands,
-        ("theanoish train", "train.py"),
-        (f"{python} -m theanoish build", f"{python} {ROOT / 'preprocess' / 'build_h5.py'}"),
-        strict=True,
-    ):
-        arguments = [*command, "--data", "missing.h5"]
-        ended = subprocess.run(arguments, cwd=song.parent, capture_output=True, text=True, check=False)
-        assert ended.returncode == 2
-        assert ended.stderr.startswith(f"{typed}: error: missing.h5: no such file; build it with {next_one} or")
+    if installed:
+        command, typed, next_one = [python.with_name("theanoish"), "train"], "theanoish train", "-m theanoish build"
+    else:
+        command, typed, next_one = [python, ROOT / "train.py"], "train.py", ROOT / "preprocess" / "build_h5.py"
+    arguments = [*command, "--data", "missing.h5"]
+    ended = subprocess.run(arguments, cwd=song.parent, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"{typed}: error: missing.h5: no such file; build it with {python} {next_one} or")
 
 
 def test_every_command_is_listed(capsys, monkeypatch):
