@@ -7,7 +7,7 @@ A page holds a table between the lines `<!-- table NAME -->` and `<!-- end -->`;
 import re
 from pathlib import Path
 
-from results import costs, of_instruments, of_paper, of_recipe
+from results import costs, of_songs, of_paper, of_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,9 +19,7 @@ def rewritten(text: str) -> str:
 
     def make(found: re.Match[str]) -> str:
         name, *arguments = found[2].split()
-        make_table = next(
-            getattr(each, name) for each in (of_paper, of_recipe, of_instruments, costs) if hasattr(each, name)
-        )
+        make_table = next(getattr(each, name) for each in (of_paper, of_recipe, of_songs, costs) if hasattr(each, name))
         return f"{found[1]}{make_table(*arguments)}{found[3]}"
 
     return _BLOCK.sub(make, text)
