@@ -7,7 +7,7 @@ A page holds a table between the lines `<!-- table NAME -->` and `<!-- end -->`;
 import re
 from pathlib import Path
 
-from results import costs, of_songs, of_paper, of_recipe
+from results import costs, of_paper, of_recipe, of_songs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
