@@ -102,7 +102,10 @@ def lock(path: Path, busy: str) -> Iterator[BinaryIO]:
             raise InputError(busy) from error
         except OSError as error:
             raise InputError(f"{path}: cannot be locked ({error.strerror}); choose a folder of this machine") from error
-        yield file
+        try:
+            yield file
+        finally:  # closing would leave it to a process that another thread has just forked
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def address(started, tmp_path, monkeypatch):
     file = tmp_path / "scheduler.json"
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     started("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file)
-    wait_for(file.exists)
+    wait_for(lambda: file.exists() and file.read_text())  # it is there before its content
     return json.loads(file.read_text())["address"]
 
 
