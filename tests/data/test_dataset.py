@@ -129,7 +129,9 @@ def test_fingerprint_is_that_of_every_earlier_version_and_tells_data_sets_apart(
 
 
 def test_missing_representation_or_split_is_named(path, damaged):
-    with pytest.raises(InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw; build it again with .*build"):
+    with pytest.raises(
+        InputError, match=r"no 'mel_256_256', only mel_1024_1024, mel_512_256, raw; build it again with .*build"
+    ):
         Dataset(path).windows(Settings(frontend="mel"), np.arange(3))
     with pytest.raises(InputError, match="no clip in split 'elsewhere'"):
         Dataset(path).rows("elsewhere")
