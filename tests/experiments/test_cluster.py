@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from stand_ins import UNTIL_STOPPED, alive, cells_with_scores, stand_in_scripts, wait_for
+from theanoish import scheduler
 from theanoish.errors import InputError
 from theanoish.experiments import cells as cells_module
 from theanoish.experiments import cluster, workers
@@ -161,7 +162,7 @@ def test_nothing_is_sent_to_workers_of_another_python(monkeypatch):
 
 
 def test_a_scheduler_that_goes_ends_the_sweep(tmp_path, monkeypatch, worker):
-    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 2.0)
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")  # of the worker
     (cell,) = cells_with_scores(tmp_path, 1)
     file = tmp_path / "scheduler.json"
@@ -183,7 +184,7 @@ def test_a_scheduler_that_goes_ends_the_sweep(tmp_path, monkeypatch, worker):
 
 
 def test_no_scheduler_no_worker_and_no_dask(monkeypatch):
-    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 0.5)
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         connect("tcp://127.0.0.1:9")
     monkeypatch.setattr(cluster, "_FIRST_SECONDS", 0.0)

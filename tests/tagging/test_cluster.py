@@ -11,6 +11,7 @@ import pytest
 
 from small_song import write_song
 from stand_ins import wait_for
+from theanoish import scheduler
 from theanoish.commands import tag
 from theanoish.errors import InputError
 from theanoish.model.network import Network
@@ -130,11 +131,13 @@ def test_a_scheduler_that_goes_or_never_was(started, address, tagger, songs, mon
         with pytest.raises(InputError, match="scheduler is gone"):
             list(tagged)
         monkeypatch.setattr(cluster, "_SECONDS", 1.0)
+        monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 1.0)
         with pytest.raises(InputError, match="no Dask scheduler answers"):
             next(cluster.tag_at(address, tagger, songs, 3))
 
 
 def test_a_cluster_without_workers(address, tagger, songs, monkeypatch):
     monkeypatch.setattr(cluster, "_SECONDS", 1.0)
+    monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 1.0)
     with pytest.raises(InputError, match="no worker after 1 s"):
         next(cluster.tag_at(address, tagger, songs, 3))

@@ -1,7 +1,6 @@
 """An existing Dask cluster as the place where cells run; its workers see the same files under the same paths."""
 
 import hashlib
-import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -10,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from theanoish import scheduler
 from theanoish.errors import InputError
 from theanoish.experiments.cells import CLONE
 from theanoish.experiments.workers import Runner
+from theanoish.scheduler import python_version
 
-_CONNECT_SECONDS = 30.0
 _FIRST_SECONDS = 30.0  # until a worker must have come that can take cells
 _POLL_SECONDS = 0.5
 _GONE = (OSError, RuntimeError, AttributeError)  # what a client raises whose scheduler is gone, by how long it is
@@ -22,15 +22,8 @@ _GONE = (OSError, RuntimeError, AttributeError)  # what a client raises whose sc
 
 def connect(address: str) -> Any:
     """A client of the scheduler at `address`, such as ``tcp://host:8786``."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        what = f"--editable '{CLONE}[cluster]'" if CLONE else "'theanoish[cluster]'"
-        raise InputError(f"--scheduler needs Dask; install it with: {sys.executable} -m pip install {what}") from error
-    try:
-        return Client(address, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({error})") from error
+    what = f"--editable '{CLONE}[cluster]'" if CLONE else "'theanoish[cluster]'"
+    return scheduler.connect(address, "--scheduler", what)
 
 
 class Cluster:
@@ -90,8 +83,10 @@ class Cluster:
         that of another version ends theirs with a signal.
         """
         versions = self._client.get_versions()
-        pythons = {worker: _python(versions["workers"][worker]) for worker in workers if worker in versions["workers"]}
-        here = _python(versions["client"])
+        pythons = {
+            worker: python_version(versions["workers"][worker]) for worker in workers if worker in versions["workers"]
+        }
+        here = python_version(versions["client"])
         refused = {worker: f"it has Python {its}, not {here}" for worker, its in pythons.items() if its != here}
         readers = [worker for worker in pythons if worker not in refused]
         ours = sources()
@@ -139,14 +134,6 @@ class Cluster:
             raise ConnectionError(f"the worker {worker} is gone")
         status, line = future.result()
         return int(status), str(line)
-
-
-def _python(versions: Any) -> str:
-    """Version of Python, such as "3.12", by what `Client.get_versions` says of one process; of an odd one, none."""
-    try:
-        return ".".join(versions["host"]["python"].split(".")[:2])
-    except (TypeError, KeyError, AttributeError):
-        return "of no known version"
 
 
 def sources() -> str:

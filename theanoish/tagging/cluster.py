@@ -1,6 +1,5 @@
 """Songs tagged by the workers of a Dask cluster, which see the same files under the same paths."""
 
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -9,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from theanoish import scheduler
 from theanoish.data.audio import AudioError
 from theanoish.errors import InputError, listed
+from theanoish.scheduler import python_version
 from theanoish.tagging.songs import SONGS_AHEAD, Failure, read_song
 from theanoish.tagging.tagger import Tagger
 from theanoish.tagging.taggram import Taggram
 
-_SECONDS = 30.0  # until the scheduler, and a worker, must have answered
+_SECONDS = 30.0  # until a worker must have come
 
 
 def tag_at(address: str, tagger: Tagger, paths: Iterable[Path], hop: float) -> Iterator[Taggram | Failure]:
@@ -26,15 +27,7 @@ def tag_at(address: str, tagger: Tagger, paths: Iterable[Path], hop: float) -> I
     InputError
         If dask.distributed is not installed, or no scheduler answers.
     """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError(f"--dask needs Dask; install it with: {sys.executable} -m pip install distributed") from error
-    try:
-        client = Client(address, timeout=_SECONDS)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--dask {address}: no Dask scheduler answers there ({error})") from error
-    with client:
+    with scheduler.connect(address, "--dask", "distributed") as client:
         yield from tag_on_cluster(client, tagger, paths, hop)
 
 
@@ -110,8 +103,8 @@ def _check_workers(client: Any) -> None:
         raise _unfit(others, version())
 
 
-def _python(versions: dict[str, Any]) -> str:
-    return "Python " + ".".join(versions["host"]["python"].split(".")[:2])
+def _python(versions: Any) -> str:
+    return f"Python {python_version(versions)}"
 
 
 def _unfit(others: dict[str, str], here: str) -> InputError:
