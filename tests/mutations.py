@@ -250,7 +250,7 @@ def build_with(kind: str, file: Path) -> None:
 
 def main() -> None:
     seed, corpus = int(sys.argv[1]), Path(sys.argv[2])
-    builds.in_parallel = lambda function, tasks, workers: map(function, tasks)  # processes are for the scripts
+    builds.in_parallel = lambda function, tasks, workers, size: map(function, tasks)  # processes are for the scripts
     evaluation.Predictor = kept_predictor
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

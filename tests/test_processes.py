@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from theanoish.errors import InputError
@@ -32,6 +33,19 @@ def die_at(place: Path) -> int:
 
 def test_every_result_comes_once_in_order():
     assert list(in_parallel(die_at, [Path(str(i)) for i in range(10, 30)], 3)) == list(range(10, 30))
+
+
+def arrays_of(number: int) -> list[np.ndarray]:
+    """Of one byte more for each number, beside one without any."""
+    return [np.full(number, number, np.uint8), np.zeros(0), np.full((2, 4), number, np.uint64)]
+
+
+@pytest.mark.parametrize("array_bytes", [0, 64, 79, 200])
+def test_arrays_come_as_they_were_until_the_next_whether_they_are_shared_or_sent(array_bytes):
+    for number, arrays in enumerate(in_order(arrays_of, range(30), 2, 5, array_bytes)):
+        for array, expected in zip(arrays, arrays_of(number), strict=True):
+            np.testing.assert_array_equal(array, expected, strict=True)
+        assert arrays[2].flags.owndata == (64 + number > array_bytes)
 
 
 def test_a_worker_computes_with_one_thread_whenever_its_libraries_are_loaded(tmp_path):

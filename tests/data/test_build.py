@@ -38,8 +38,8 @@ def one_worker_is_this_process(monkeypatch):
     """Starting one takes seconds; what they do is for the tests with two, and those of the script."""
     in_processes = builds.in_parallel
 
-    def in_parallel(function, items, workers):
-        return map(function, items) if workers == 1 else in_processes(function, items, workers)
+    def in_parallel(function, items, workers, array_bytes):
+        return map(function, items) if workers == 1 else in_processes(function, items, workers, array_bytes)
 
     monkeypatch.setattr(builds, "in_parallel", in_parallel)
 

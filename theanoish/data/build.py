@@ -167,8 +167,10 @@ def _read_clips(plan: Plan, output: Path, results: Results, workers: int, report
     written = sum(result.samples for result in results.done if result.is_stored)
     arrays = Arrays(output, plan.representations, written, plan.room)
     files = plan.files[len(results.done) :]
+    read = partial(read_clip, representations=plan.representations)
+    usual_bytes = sum(int(r.rows_of(USUAL_SAMPLES)) * r.row_bytes for r in plan.representations)
     try:
-        for result, clip in in_parallel(partial(read_clip, representations=plan.representations), files, workers):
+        for result, clip in in_parallel(read, files, workers, usual_bytes):
             if result.is_stored:
                 arrays.append(result.samples, clip)
             results.add(result)
