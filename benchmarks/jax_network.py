@@ -1,6 +1,6 @@
 """The network and its training written by hand in JAX, without PyTensor: what this project must be level with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
 from typing import Any
 
@@ -46,13 +46,14 @@ class JaxTrainer:
         updates_a_call: int,
     ) -> None:
         self._updates_a_call = updates_a_call
-        self._parameters = {
-            n: jnp.asarray(from_file(value)) for n, value in values.items() if not n.startswith("start/")
-        }
+        arrays = {name: jnp.asarray(from_file(value)) for name, value in values.items()}
+        self._start = {name: value for name, value in arrays.items() if name.startswith("start/")}
+        self._parameters = {name: value for name, value in arrays.items() if name not in self._start}
         self._clips, self._labels = jnp.asarray(clips), jnp.asarray(labels)
         self._update = partial(_update, partial(_loss, convolve, pool, settings), settings)
+        self._window_length = 48_000 if settings.frontend == "raw" else settings.frames
         self._scan = jax.jit(self._scanned, donate_argnums=0)
-        self._single = jax.jit(self._update, donate_argnums=0)
+        self._single = jax.jit(self._update_resident, donate_argnums=0)
 
     def train(self, clips: NDArray[np.int32], offsets: NDArray[np.int32]) -> NDArray[np.float32]:
         """Perform one update for each row of the indices, int32 (updates, minibatch); returns the losses."""
@@ -63,10 +64,21 @@ class JaxTrainer:
         """The present parameters, in the form of the initial ones."""
         return {name: to_file(value) for name, value in self._parameters.items()}
 
+    def train_on_blocks(self, blocks: Iterable[list[Any]]) -> Iterator[NDArray[np.float32]]:
+        """Perform the updates of each block, windows and labels (updates, minibatch, ...); yields their losses."""
+
+        def scanned(parameters: Parameters, start: Parameters, windows: Any, labels: Any) -> Any:
+            return lax.scan(lambda carried, seen: self._update(carried, start, *seen), parameters, (windows, labels))
+
+        scan = jax.jit(scanned, donate_argnums=0)
+        for block in blocks:
+            self._parameters, losses = scan(self._parameters, self._start, *block)
+            yield np.asarray(losses)
+
     def _train_singly(self, clips: NDArray[np.int32], offsets: NDArray[np.int32]) -> Any:
         losses = []
         for minibatch in zip(clips, offsets, strict=True):
-            self._parameters, loss = self._single(self._parameters, self._clips, self._labels, *minibatch)
+            self._parameters, loss = self._single(self._parameters, self._start, self._clips, self._labels, *minibatch)
             losses.append(loss)
         return jnp.stack(losses)
 
@@ -75,16 +87,24 @@ class JaxTrainer:
         for first in range(0, len(clips), self._updates_a_call):
             block = slice(first, first + self._updates_a_call)
             self._parameters, some = self._scan(
-                self._parameters, self._clips, self._labels, clips[block], offsets[block]
+                self._parameters, self._start, self._clips, self._labels, clips[block], offsets[block]
             )
             losses.append(some)
         return jnp.concatenate(losses)
 
-    def _scanned(self, parameters: Parameters, data: Any, labels: Any, clips: Any, offsets: Any) -> Any:
+    def _scanned(
+        self, parameters: Parameters, start: Parameters, data: Any, labels: Any, clips: Any, offsets: Any
+    ) -> Any:
         def body(carried: Parameters, minibatch: Any) -> Any:
-            return self._update(carried, data, labels, *minibatch)
+            return self._update_resident(carried, start, data, labels, *minibatch)
 
         return lax.scan(body, parameters, (clips, offsets))
+
+    def _update_resident(
+        self, parameters: Parameters, start: Parameters, data: Any, labels: Any, clips: Any, offsets: Any
+    ) -> Any:
+        windows = [_cut(data, clip, offset, self._window_length) for clip, offset in zip(clips, offsets, strict=True)]
+        return self._update(parameters, start, jnp.stack(windows), labels[clips])
 
 
 def lax_convolution(maps: Any, filters: Any) -> Any:
@@ -163,17 +183,9 @@ def _pools(maps: Any) -> Any:
 
 
 def _update(
-    loss: Callable[..., Any],
-    settings: Settings,
-    parameters: Parameters,
-    data: Any,
-    labels: Any,
-    clips: Any,
-    offsets: Any,
+    loss: Callable[..., Any], settings: Settings, parameters: Parameters, start: Parameters, windows: Any, labels: Any
 ) -> tuple[Parameters, Any]:
-    length = 48_000 if settings.frontend == "raw" else settings.frames
-    windows = jnp.stack([_cut(data, clips[i], offsets[i], length) for i in range(settings.minibatch)])
-    value, gradients = jax.value_and_grad(loss)(parameters, windows, labels[clips])
+    value, gradients = jax.value_and_grad(loss)(parameters, start, windows, labels)
     rate = settings.learning_rate
     return jax.tree.map(lambda parameter, gradient: parameter - rate * gradient, parameters, gradients), value
 
@@ -183,15 +195,24 @@ def _cut(data: Any, clip: Any, offset: Any, length: int) -> Any:
     return lax.dynamic_slice(data, start, (1, length, *data.shape[2:]))[0]
 
 
-def _loss(convolve: Convolve, pool: Pool, settings: Settings, parameters: Parameters, windows: Any, labels: Any) -> Any:
+def _loss(
+    convolve: Convolve,
+    pool: Pool,
+    settings: Settings,
+    parameters: Parameters,
+    start: Parameters,
+    windows: Any,
+    labels: Any,
+) -> Any:
     maps = windows
     if settings.frontend == "raw":
         frames = windows[:, : settings.frames * settings.length].reshape(len(windows), settings.frames, -1)
-        frames = frames.astype(jnp.float32) / 32768
+        frames = frames.astype(jnp.float32) * (1 / 32768 / start["start/loudness"])
         maps = jax.nn.relu(frames @ parameters["strided/filters"].T + parameters["strided/bias"])
-    for number in (1, 2):
-        convolved = convolve(maps, parameters[f"convolution{number}/filters"])
-        maps = pool(convolved, parameters[f"convolution{number}/bias"])
+    filters = parameters["convolution1/filters"] / start["start/spread"]
+    bias = parameters["convolution1/bias"] - (filters * start["start/centre"]).sum(axis=(0, 2))
+    maps = pool(convolve(maps, filters), bias)
+    maps = pool(convolve(maps, parameters["convolution2/filters"]), parameters["convolution2/bias"])
     units = maps.reshape(len(maps), -1)
     units = jax.nn.relu(units @ parameters["hidden/weights"] + parameters["hidden/bias"])
     logits = units @ parameters["output/weights"] + parameters["output/bias"]

@@ -2,7 +2,8 @@
 
 Every program first performs five updates on the same windows from the same parameters. Where losses or gradients
 differ, nothing is measured. Then each trains on windows that it cuts at random from the same clips: this project by its
-own trainer, which reads an HDF5 file, the others from memory.
+own trainer, which reads an HDF5 file, the others from memory. One program written by hand is also given the very blocks
+of windows that this project's trainer reads, so that only what is compiled differs.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from theanoish.data.dataset import Dataset, Windows
 from theanoish.experiments.cost import cost
 from theanoish.machine import usable_cores
 from theanoish.settings import Settings
-from theanoish.training.feeding import draw_windows
+from theanoish.training.feeding import ReadAhead, draw_windows
 from theanoish.training.prediction import Predictor
 from theanoish.training.trainer import UPDATES_A_CALL, Trainer
 
@@ -55,6 +56,8 @@ NETWORKS = {  # without averaged parameters, which the other programs do not kee
         pooling="l2", pool_size=2, nonlinearity="log-square", strided_filters=256, average=0.0
     ),
 }
+FORMULAS = "JAX, `lax.scan`, this project's formulas"
+FED = f"{FORMULAS}, windows from the file"
 OURS, PREDICTION, PRODUCTS = "this project, JAX", "prediction", ("product, NumPy", "product, JAX")
 PREDICTED_WINDOWS = 512  # a turn
 CHECKED_UPDATES = 5
@@ -138,12 +141,17 @@ def measure(name: str, dataset: Dataset, rounds: int, backends: list[str]) -> Se
     allow_tf32(True)
 
     turns: dict[str, Callable[[], object]] = {}
+    stop = CHECKED_UPDATES + (rounds + 10) * UPDATES_A_CALL  # never reached, so that reading ahead never ends
     for program, trainer in trainers.items():
-        stop = CHECKED_UPDATES + (rounds + 10) * UPDATES_A_CALL  # never reached, so that reading ahead never ends
         turns[program] = partial(next, trainer.run(CHECKED_UPDATES, stop))
     generator = np.random.default_rng(0)
     for program, other in others.items():
         turns[program] = partial(_train_on_random_windows, other, windows, settings, generator)
+    by_hand = others.get(FORMULAS)
+    if isinstance(by_hand, jax_network.JaxTrainer):
+        feed = ReadAhead(windows, dataset.labels[dataset.rows("train")], settings)
+        ranges = [range(first, first + UPDATES_A_CALL) for first in range(0, stop, UPDATES_A_CALL)]
+        turns[FED] = partial(next, by_hand.train_on_blocks(feed.blocks(ranges)))
     turns[PREDICTION] = _prediction(trainers[OURS], windows)
     turns.update(zip(PRODUCTS, _matrix_products(), strict=True))
     return time_in_turns(turns, rounds, name)
@@ -160,9 +168,7 @@ def other_programs(
     programs: dict[str, Program] = {
         "JAX, `lax.conv`, one update a call": by_hand(jax_network.lax_convolution, jax_network.max_pool, 1),
         "JAX, `lax.scan`, sum of products": by_hand(jax_network.sum_of_products, jax_network.max_pool, UPDATES_A_CALL),
-        "JAX, `lax.scan`, this project's formulas": by_hand(
-            jax_network.shift_add, jax_network.rectified_max_pool, UPDATES_A_CALL
-        ),
+        FORMULAS: by_hand(jax_network.shift_add, jax_network.rectified_max_pool, UPDATES_A_CALL),
     }
     if jax.default_backend() != "cpu":  # on a CPU, XLA's convolution is some 15 times slower inside a loop
         programs["JAX, `lax.scan`, `lax.conv`"] = by_hand(
