@@ -1,17 +1,17 @@
 """Tables of the sweeps: the paper's, its findings, and what was found without a network."""
 
-import json
+from collections.abc import Sequence
 from statistics import fmean, mode
 from typing import Any
 
 from results.shown import (
-    RESULTS,
     SWEEPS,
     baselines,
     cell_of,
     cells,
     contrasts,
     latest,
+    log,
     read,
     score,
     signed,
@@ -24,26 +24,33 @@ _LOG_PAIRS = "L2 of 2, log, mel-initialised"
 _SHUFFLED = "log-mel statistics, training labels shuffled"
 
 
-def paper(sweep: str, name: str) -> str:
-    """A table of the paper, beside its numbers."""
+def paper(name: str, *sweeps: str) -> str:
+    """A table of the paper on some data sets, beside its own numbers."""
     columns = {"1": ["length", "stride"], "2": ["nonlinearity", "f(x)"], "3": ["pooling", "pool size"]}
     columns |= {"dropout": ["front end"]}
     results = {"1": ["spectrograms", "raw audio"], "dropout": ["no dropout", "dropout of 0.5"]}
+    names = there(sweeps)
+    tables = [read(sweep)["tables"][name] for sweep in names]
     rows: dict[tuple[str, ...], list[str]] = {}
-    for cell in read(sweep)["tables"][name]:
-        row = rows.setdefault(tuple(cell["row"][: len(columns[name])]), [])
-        row += [score(cell["mean_auc"], cell["interval"]), f"{cell['paper_auc']:.4f}" if cell["paper_auc"] else "-"]
-    heading = [text for column in results.get(name, ["AUC"]) for text in (column, "paper")]
-    return f"{conditions(sweep)}\n\n{table(columns[name] + heading, [[*row, *values] for row, values in rows.items()])}"
+    for same in zip(*tables, strict=True):
+        row = rows.setdefault(tuple(same[0]["row"][: len(columns[name])]), [])
+        row += [score(cell["mean_auc"], cell["interval"]) for cell in same]
+        on_paper = same[0]["paper_auc"]
+        row.append(f"{on_paper:.4f}" if on_paper else "-")
+    data = [SWEEPS[sweep][0] for sweep in names]
+    if len(data) == 1:
+        headings = [[result, "paper"] for result in results.get(name, ["AUC"])]
+    else:
+        headings = [[f"{result}: {data[0]}", *data[1:], "paper"] for result in results.get(name, ["AUC"])]
+    heading = [*columns[name], *(text for each in headings for text in each)]
+    return f"{conditions(names)}\n\n{table(heading, [[*row, *values] for row, values in rows.items()])}"
 
 
-def conditions(sweep: str) -> str:
-    found = read(sweep)
-    data, recipe = SWEEPS[sweep]
-    return (
-        f"{data.capitalize()}, {recipe}: test AUC, mean of {found['seeds']} seeds ± half of a 95 % interval, "
-        f"{found['updates']:,} updates."
-    )
+def conditions(sweeps: Sequence[str]) -> str:
+    made = [f"{', '.join(SWEEPS[sweep])}, {read(sweep)['updates']:,} updates" for sweep in sweeps]
+    text = "; ".join(made)
+    seeds = read(sweeps[0])["seeds"]
+    return f"{text[0].upper()}{text[1:]}: test AUC, mean of {seeds} seeds ± half of a 95 % interval."
 
 
 def worth() -> str:
@@ -137,19 +144,20 @@ def again() -> str:
     return table(["network", "seeds 1, 2, 3", "seed 1 again", "less the mean"], rows)
 
 
-def long() -> str:
-    """One seed of either front end over 1,000,000 updates."""
-    names = ("long_mel", "long_raw")
-    logs = [[json.loads(line) for line in (RESULTS / f"{name}_log.jsonl").read_text().splitlines()] for name in names]
+def long(step: str, prefix: str, *kinds: str) -> str:
+    """One seed of some networks over many updates; means over each so many."""
+    names = {"mel": "spectrograms", "raw": "raw audio", "slow": "mel-initialised, at 1/1000"}
+    logs = [log(f"{prefix}_{kind}") for kind in kinds]
+    every = int(step)
     rows = []
-    for last in range(100_000, 1_000_001, 100_000):
-        row = [f"{last - 100_000:,} to {last:,}"]
-        for log in logs:
-            part = [entry for entry in log if last - 100_000 < entry["update"] <= last]
-            row += [f"{fmean(entry[field] for entry in part):.3f}" for field in ("validation_auc", "loss")]
+    for last in range(every, max(each[-1]["update"] for each in logs) + 1, every):
+        row = [f"{last - every:,} to {last:,}"]
+        for entries in logs:
+            part = [entry for entry in entries if last - every < entry["update"] <= last]
+            row += [f"{fmean(e[field] for e in part):.3f}" if part else "" for field in ("validation_auc", "loss")]
         rows.append(row)
-    tests = [read(f"{name}_test") for name in names]
+    tests = [read(f"{prefix}_{kind}_test") for kind in kinds]
     scores = [score(test["mean_auc"], test["mean_auc_interval"]) for test in tests]
-    rows.append(["test AUC of the best", scores[0], "", scores[1], ""])
-    rows.append(["its update", f"{tests[0]['update']:,}", "", f"{tests[1]['update']:,}", ""])
-    return table(["updates", "spectrograms: validation AUC", "loss", "raw audio: validation AUC", "loss"], rows)
+    rows.append(["test AUC of the best", *(cell for each in scores for cell in (each, ""))])
+    rows.append(["its update", *(cell for test in tests for cell in (f"{test['update']:,}", ""))])
+    return table(["updates", *(text for kind in kinds for text in (f"{names[kind]}: validation AUC", "loss"))], rows)

@@ -3,7 +3,7 @@
 from statistics import fmean
 from typing import Any
 
-from results.shown import RESULTS, SWEEPS, baselines, cell_of, cells, read, score, signed, table, titled
+from results.shown import RESULTS, SWEEPS, baselines, cell_of, cells, log, read, score, signed, table, titled
 
 RECIPES = ("recipe_realnotes", "recipe_realmusic")
 PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
@@ -83,6 +83,18 @@ def slow() -> str:
         if any(less):
             rows.append([text, *(signed(*each) if each else "" for each in less)])
     return table(["mel-initialised at 1/1000, less", *(f"{name}, {which}" for name, which in found)], rows)
+
+
+def quality() -> str:
+    """After how many updates a plain run of real notes reaches what the averaged one has after 20,000, seed 1."""
+    rows = []
+    for text, network, kind in (("spectrograms", "mel_256_256", "mel"), ("raw audio", "raw_256_256", "raw")):
+        reached = read("recipe_realnotes_runs")[network]["runs"][0]["validation"]["20000"]
+        plain = [(entry["validation_auc"], f"{entry['update']:,}") for entry in log(f"plain_realnotes_{kind}")]
+        first = next((update for auc, update in plain if auc >= reached), f"not within {plain[-1][1]}")
+        at_20_000 = next(auc for auc, update in plain if update == "20,000")
+        rows.append([text, score(reached), score(at_20_000), first])
+    return table(["network", "averaged, at 20,000", "plain, at 20,000", "plain as good from"], rows)
 
 
 def moved() -> str:

@@ -22,6 +22,11 @@ def read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
+def log(name: str) -> list[dict[str, Any]]:
+    """A run's log, as `train.py` wrote it."""
+    return [json.loads(line) for line in (RESULTS / f"{name}_log.jsonl").read_text().splitlines()]
+
+
 def there(names: Sequence[str]) -> list[str]:
     """Those sweeps whose results are in this folder: some take hours, and columns appear as they end."""
     return [name for name in names if (RESULTS / f"{name}.json").exists()]
