@@ -10,7 +10,6 @@ from results.shown import (
     cell_of,
     cells,
     contrasts,
-    latest,
     log,
     read,
     score,
@@ -92,7 +91,7 @@ def held() -> str:
         "(spectrograms above regression, 256/256)": "spectrograms, 256/256 - logistic regression",
         "(raw audio above regression, 256/256)": "raw audio, 256/256 - logistic regression",
     }
-    sweeps = [*there(["two_fonts", "realnotes", "recipe_realnotes"]), latest()[-1]]
+    sweeps = there(["two_fonts", "recipe_two_fonts", "recipe_realnotes", "recipe_realmusic"])
     found = {sweep: contrasts(sweep) for sweep in sweeps}
     rows = []
     for text, finding in findings.items():

@@ -9,6 +9,7 @@ RESULTS = Path(__file__).resolve().parent
 # each sweep: what pages call its data, and the recipe that made it
 SWEEPS = {
     "two_fonts": ("rendered scores", "constant rate"),
+    "recipe_two_fonts": ("rendered scores", "averaged, 3,000 clips"),
     "rendered": ("1,700 of them", "constant rate"),
     "rendered_future": ("1,700 of them", "constant rate"),
     "realnotes": ("real notes", "constant rate"),
@@ -30,12 +31,6 @@ def log(name: str) -> list[dict[str, Any]]:
 def there(names: Sequence[str]) -> list[str]:
     """Those sweeps whose results are in this folder: some take hours, and columns appear as they end."""
     return [name for name in names if (RESULTS / f"{name}.json").exists()]
-
-
-def latest() -> list[str]:
-    """The newest sweep of each of the three data sets."""
-    by_data = {SWEEPS[name][0]: name for name in there([*SWEEPS]) if not name.startswith("rendered")}
-    return list(by_data.values())
 
 
 def half(bounds: list[float]) -> float:
