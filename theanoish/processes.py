@@ -75,11 +75,11 @@ class _Shared:
     """Memory that the program and its workers share, in places for one result's arrays each."""
 
     def __init__(self, places: int, size: int) -> None:
-        self.size = size
-        try:
+        self.size = 0
+        self._memory: Any = bytearray()
+        with suppress(OSError):  # no room, or a limit on the size of files: all results pass through the pipe
             self._memory = SpawnContext().RawArray("b", places * size)
-        except OSError:  # no room, or a limit on the size of files: all results pass through the pipe
-            self.size = 0
+            self.size = size
 
     def put(self, result: object, place: int) -> _Returned:
         """In a worker: leave a result's arrays in a place, or all of it in the pickle if they are too large."""
