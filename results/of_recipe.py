@@ -88,6 +88,8 @@ def quality() -> str:
     """After how many updates a plain run of real notes reaches what the averaged one has after 20,000, seed 1."""
     rows = []
     for text, network, kind in (("spectrograms", "mel_256_256", "mel"), ("raw audio", "raw_256_256", "raw")):
+        if not (RESULTS / f"plain_realnotes_{kind}_log.jsonl").exists():
+            continue
         reached = read("recipe_realnotes_runs")[network]["runs"][0]["validation"]["20000"]
         plain = [(entry["validation_auc"], f"{entry['update']:,}") for entry in log(f"plain_realnotes_{kind}")]
         first = next((update for auc, update in plain if auc >= reached), f"not within {plain[-1][1]}")
