@@ -67,8 +67,8 @@ class JaxTrainer:
     def train_on_blocks(self, blocks: Iterable[list[Any]]) -> Iterator[NDArray[np.float32]]:
         """Perform the updates of each block, windows and labels (updates, minibatch, ...); yields their losses."""
 
-        def scanned(parameters: Parameters, start: Parameters, windows: Any, labels: Any) -> Any:
-            return lax.scan(lambda carried, seen: self._update(carried, start, *seen), parameters, (windows, labels))
+        def scanned(parameters: Parameters, start: Parameters, *seen: Any) -> Any:
+            return lax.scan(lambda carried, minibatch: self._update(carried, start, *minibatch), parameters, seen)
 
         scan = jax.jit(scanned, donate_argnums=0)
         for block in blocks:

@@ -37,11 +37,9 @@ def paper(name: str, *sweeps: str) -> str:
         on_paper = same[0]["paper_auc"]
         row.append(f"{on_paper:.4f}" if on_paper else "-")
     data = [SWEEPS[sweep][0] for sweep in names]
-    if len(data) == 1:
-        headings = [[result, "paper"] for result in results.get(name, ["AUC"])]
-    else:
-        headings = [[f"{result}: {data[0]}", *data[1:], "paper"] for result in results.get(name, ["AUC"])]
-    heading = [*columns[name], *(text for each in headings for text in each)]
+    heading = [*columns[name]]
+    for result in results.get(name, ["AUC"]):
+        heading += [f"{result}: {data[0]}", *data[1:], "paper"]
     return f"{conditions(names)}\n\n{table(heading, [[*row, *values] for row, values in rows.items()])}"
 
 
@@ -145,7 +143,7 @@ def again() -> str:
 
 def long(step: str, prefix: str, *kinds: str) -> str:
     """One seed of some networks over many updates; means over each so many."""
-    names = {"mel": "spectrograms", "raw": "raw audio", "slow": "mel-initialised, at 1/1000"}
+    names = {"mel": "spectrograms", "raw": "raw audio"}
     logs = [log(f"{prefix}_{kind}") for kind in kinds]
     every = int(step)
     rows = []
