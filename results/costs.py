@@ -11,7 +11,7 @@ MP3_BYTES = 3e9 / 25_863  # of a clip
 # Per second on one core, unless said otherwise
 BUILT = 76 / 2  # clips, from MP3 to samples and log-mel frames
 WRITTEN = 700  # clips, by the one process of a build that writes
-OPERATIONS = {"mel": 167 * 257e6, "raw": 69 * 620e6}  # floating-point, of training
+OPERATIONS = {"mel": 336 * 257e6, "raw": 147 * 620e6}  # floating-point, of training
 SONGS = 1 / 0.66  # of 4 minutes, from MP3 to tags
 WINDOWS = 47 * 80  # predicted, of mel 256/256
 UPDATES, MINIBATCH = 5_000_000, 10  # of the paper, for the smallest of these data sets

@@ -26,7 +26,7 @@ _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]  # that a terminal obeys
 _ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
 
 
-_before: list[tuple[Any, ...]] = []  # what a session was like before its script began
+_before: list[tuple[Any, ...]] = []  # what the process was like before its script began
 
 
 def _state() -> tuple[Any, ...]:
@@ -36,7 +36,7 @@ def _state() -> tuple[Any, ...]:
 
 
 def _restore(state: tuple[Any, ...]) -> None:
-    """As it was, for a session that lives on behind its script, as IPython's does behind %run."""
+    """As it was, for a process that lives on behind its script, as IPython does behind %run."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, _Printed):
             stream.detach()  # it would close what it writes to when it goes

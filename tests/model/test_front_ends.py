@@ -9,6 +9,7 @@ import pytest
 from small_data import small_settings, write_small_data
 from theanoish import settings as settings_module
 from theanoish.data.dataset import Dataset
+from theanoish.experiments.figures import architecture
 from theanoish.interrupt import StopRequest
 from theanoish.model import front_ends
 from theanoish.training.checkpoint import load_network
@@ -42,3 +43,4 @@ def test_the_front_end_of_the_page_learns(tmp_path, third_front_end):
     saved, network = load_network(tmp_path / "run" / "checkpoint.pkl")
     assert network.settings.name == f"{third_front_end}_1024_1024_dropout"
     np.testing.assert_array_equal(network.values()["gain/bias"], saved["parameters"]["gain/bias"])
+    assert ("gain", "", "46 \N{MULTIPLICATION SIGN} 128") in architecture(network.settings, 50)

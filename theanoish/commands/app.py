@@ -10,7 +10,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add(
-        "checkpoint", nargs="?", type=checkpoint_path, help="checkpoint.pkl of a run (default: theanoish's own weights)"
+        "checkpoint",
+        nargs="?",
+        type=checkpoint_path,
+        help="checkpoint.pkl of a run, or its folder; or raw or instruments, of theanoish's own weights (default: mel)",
     )
     add("output", type=user_path, metavar="OUT.html", help="the page")
     add("--all-tags", action="store_true", help="also tags too rare to trust, or no better than chance in the test")

@@ -37,7 +37,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--checkpoint",
         type=checkpoint_path,
-        help="checkpoint.pkl of a run (default: theanoish's own weights)",
+        help="checkpoint.pkl of a run, or its folder; or raw or instruments, of theanoish's own weights (default: mel)",
     )
     add("--top", type=positive, default=5, metavar="N", help="tags to print per song (default: 5)")
     add("--all-tags", action="store_true", help="also tags too rare to trust, or no better than chance in the test")

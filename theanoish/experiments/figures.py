@@ -241,7 +241,7 @@ def architecture(settings: Settings, tags: int) -> list[tuple[str, str, str]]:
     }
     layers = []
     for layer, shape in Network(settings, tags).shapes.items():
-        name, size = texts[layer.rstrip("12")]
+        name, size = texts.get(layer.rstrip("12"), (layer, ""))
         size = f"{size} {shape[-1]}" if size.endswith("#") else size
         layers.append((name, size, " \N{MULTIPLICATION SIGN} ".join(map(str, shape))))
     return layers

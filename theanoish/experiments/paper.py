@@ -46,7 +46,7 @@ _raw_1024 = partial(Settings, frontend="raw", length=1024, stride=1024)
 # Table 1: the five input resolutions, and which front end in the second part of the row's name.
 TABLE_1 = tuple(
     Row((str(length), str(stride), frontend), Settings(frontend=frontend, length=length, stride=stride), auc)
-    for (length, stride), (mel, raw) in zip(LENGTHS_AND_STRIDES, _TABLE_1, strict=True)
+    for (length, stride), (mel, raw) in zip(LENGTHS_AND_STRIDES[:5], _TABLE_1, strict=True)
     for frontend, auc in (("mel", mel), ("raw", raw))
 )
 TABLE_2 = tuple(
@@ -131,7 +131,7 @@ def _paper_difference(pairs: tuple[tuple[str, str], ...]) -> float | None:
 
 
 # What the paper finds in its tables, from which a replication may differ; the contrasts of a sweep are made of it.
-_FRONT_ENDS = tuple((f"mel_{length}_{stride}", f"raw_{length}_{stride}") for length, stride in LENGTHS_AND_STRIDES)
+_FRONT_ENDS = tuple((f"mel_{length}_{stride}", f"raw_{length}_{stride}") for length, stride in LENGTHS_AND_STRIDES[:5])
 _STRIDES = tuple(
     (f"{frontend}_{length}_{length // 2}", f"{frontend}_{length}_{length}")
     for length in (1024, 512)
