@@ -61,10 +61,12 @@ def main() -> None:
                         validation_interval=args.updates // 4,
                         seed=seed,
                     )
-                    run = start_run(folder / str(rate), settings, Dataset(folder / "draw.h5"), "jax", initial)
+                    run = start_run(
+                        folder / str(initial is None), settings, Dataset(folder / "draw.h5"), "jax", initial
+                    )
                     with StopRequest() as stop:
                         run.train(stop, lambda progress: None)
-                    scores, _ = evaluate(folder / str(rate) / "checkpoint.pkl", None, "test", "jax")
+                    scores, _ = evaluate(run.folder / "checkpoint.pkl", None, "test", "jax")
                     about = {"clips": size, "draw": seed, "from_weights": initial is not None, "rate": rate}
                     print(json.dumps(about | {"update": scores["update"], "auc": scores["mean_auc"]}), flush=True)
 

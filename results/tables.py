@@ -1,7 +1,7 @@
 """Rewrite the tables of the pages from the numbers in this folder: python results/tables.py
 
 A page holds a table between the lines `<!-- table NAME -->` and `<!-- end -->`; NAME is a function of `of_paper`,
-`of_recipe` or `costs`, with its arguments.
+`of_recipe`, `of_songs` or `costs`, with its arguments.
 """
 
 import re

@@ -103,7 +103,12 @@ def test_a_data_set_from_arrays_holds_them(tmp_path):
     generator = np.random.default_rng(1)
     clips = [generator.integers(-9000, 9000, 48_000 + i, dtype=np.int16) for i in range(3)]
     path = theanoish.write_dataset(
-        tmp_path / "a.h5", clips, np.array([[1], [0], [1]]), ["loud"], ["test", "train", "validation"], artists="abc"
+        tmp_path / "a.h5",
+        clips,
+        np.array([[1], [0], [1]]),
+        ["loud"],
+        ["test", "train", "validation"],
+        artists=np.array([*"abc"]),
     )
     dataset = Dataset(path)
     assert (dataset.splits.tolist(), dataset.artists) == (["train", "validation", "test"], ["b", "c", "a"])
@@ -117,6 +122,10 @@ def test_a_data_set_from_arrays_holds_them(tmp_path):
     stored = dataset.windows(Settings(), np.arange(3)).read_whole_clips()
     for row, clip in zip(stored, (1, 2, 0), strict=True):
         np.testing.assert_array_equal(row[: len(clips[clip])], clips[clip])
+    half = theanoish.write_dataset(tmp_path / "half.h5", [clips[0][::2]] * 2, [[1], [0]], ["loud"], ["train"] * 2, 8000)
+    assert Dataset(half).samples.tolist() == [48_000] * 2
+    with pytest.raises(InputError, match="no representation mel_1_1"):
+        theanoish.write_dataset(half, clips, [[1], [0], [1]], ["loud"], ["train"] * 3, representations=["mel_1_1"])
     for labels, splits, length, words in (
         ([[1]], ["none"], 48_000, "splits"),
         ([[2]], ["train"], 48_000, "labels"),

@@ -169,13 +169,17 @@ def test_damaged_json(tmp_path, content):
 def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     (tmp_path / "protected").touch()
+    (tmp_path / "protected folder").mkdir()
+    os.mkfifo(tmp_path / "protected pipe")
     access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "protected" and access(path, mode))
+    monkeypatch.setattr(os, "access", lambda path, mode: "protected" not in Path(path).name and access(path, mode))
     for place, reason in (
         (tmp_path, "it is a folder"),
         (tmp_path / "file" / "a", "not a folder"),
         (tmp_path / "missing" / "a", "does not exist"),
         (tmp_path / "protected", "write-protected"),
+        (tmp_path / "protected folder" / "a", "no permission to write to"),
+        (tmp_path / "protected pipe", "no permission"),
     ):
         with pytest.raises(InputError, match=reason):
             check_writable(place)
@@ -183,4 +187,4 @@ def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="symbolic links"):
         check_writable(tmp_path / "loop")
-    assert names(tmp_path) == ["file", "loop", "protected"]
+    assert names(tmp_path) == ["file", "loop", "protected", "protected folder", "protected pipe"]

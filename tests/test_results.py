@@ -82,6 +82,8 @@ def test_runs_say_what_the_last_parameters_score_and_how_far_filters_went(tmp_pa
     assert network["last"]["mean_auc"] == pytest.approx(api.evaluate(tmp_path / "last.pkl")["mean_auc"])
     checkpoint.save(tmp_path / "plain.pkl", checkpoint.CHECKPOINT, best | {"parameters": state["parameters"]})
     assert network["plain"]["mean_auc"] == pytest.approx(api.evaluate(tmp_path / "plain.pkl")["mean_auc"])
+    gain = network["last"]["mean_auc"] - network["plain"]["mean_auc"]
+    assert network["last"]["less_plain"][0] == pytest.approx(gain) and gain != 0
     assert not np.array_equal(state["parameters"]["strided/filters"], last.values()["strided/filters"])
     start = np.load(run / "initial_filters.npy") * best["parameters"]["start/loudness"]
     distance = np.linalg.norm(best["parameters"]["strided/filters"] - start, axis=1) / np.linalg.norm(start, axis=1)

@@ -57,7 +57,7 @@ def write_dataset(
     InputError
         If the arrays do not fit each other, or a clip is shorter than a window.
     """
-    table, named = np.asarray(labels), artists or [""] * len(clips)
+    table, named = np.asarray(labels), [""] * len(clips) if artists is None else artists
     if not len(clips) == len(splits) == len(named) or table.shape != (len(clips), len(tags)):
         raise InputError(
             f"{path}: {len(clips)} clips, {len(splits)} splits, {len(named)} artists, {len(tags)} tags and labels of "

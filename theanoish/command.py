@@ -186,6 +186,8 @@ def _message(error: BaseException) -> str | None:
     """What to tell the user; None if the program is at fault."""
     if isinstance(error, InputError):
         return "\n".join(map(escaped, str(error).split("\n")))  # some list the places of a fault
+    if isinstance(error, ImportError):
+        return escaped(f"{error}; {_remedy()}")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return escaped(f"{where}{error.strerror or error}")
@@ -230,8 +232,6 @@ def _ignore_signals() -> None:
 
 def _end_with_message(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     message = _message(error)
-    if isinstance(error, ImportError):
-        message = f"{error}; {_remedy()}"
     if message is None:
         sys.__excepthook__(kind, error, trace)
         return

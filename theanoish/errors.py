@@ -37,7 +37,10 @@ def typed(name: str) -> str:
     return f"{sys.executable} {script}" if ours else f"{sys.executable} -m theanoish {name}"
 
 
-def listed(places: Sequence[str], most: int = 10) -> str:
+_LISTED = 10  # places at most
+
+
+def listed(places: Sequence[str]) -> str:
     """The first of many places, a line each, below what is said of them."""
-    more = [f"and {len(places) - most} more"] if len(places) > most else []
-    return "".join(f"\n  {place}" for place in [*places[:most], *more])
+    more = [f"and {len(places) - _LISTED} more"] if len(places) > _LISTED else []
+    return "".join(f"\n  {place}" for place in [*places[:_LISTED], *more])

@@ -25,9 +25,7 @@ def usable_cores() -> list[int]:
 
 def cache_folder() -> Path:
     """Where this project may keep what it can make again, by the platform's custom; perhaps not there yet."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    elif sys.platform == "darwin":
+    if sys.platform == "darwin":
         base = Path.home() / "Library/Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

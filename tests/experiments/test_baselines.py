@@ -96,6 +96,15 @@ def test_warnings_name_what_is_not_about_loudness(found):
     assert all("loud 0" not in warning and "loud 1" not in warning for warning in warnings)
 
 
+def test_the_strength_is_the_one_that_validates_best(found, monkeypatch):
+    dataset = Dataset(found[3])
+    parts = {split: dataset.rows(split) for split in ("train", "validation")}
+    truth = dataset.labels[parts["validation"]]
+    for best in baselines._STRENGTHS:
+        monkeypatch.setattr(baselines, "_predict", lambda *given, best=best: truth * (given[-1] == best) + 0.0)
+        assert baselines._best_strength(np.zeros((CLIPS, 2)), dataset, parts) == best
+
+
 def test_a_file_with_spectrograms_only(tmp_path):
     values, _ = measure_baselines(write_data(tmp_path / "d.h5", ["mel_1024_1024"]))
     assert "log-mel statistics are of mel_1024_1024" in baselines_text(values)

@@ -75,7 +75,7 @@ def test_plan_trains_cells_that_tables_share_once_and_expensive_ones_first(tmp_p
 def test_check_names_all_missing_representations_and_the_command(data, tmp_path):
     cells = Sweep(data, tmp_path, "jax", {}, seeds=1).plan(["1", "2"], [])
     with pytest.raises(InputError, match=r"mel_1024_512, .*mel_512_512, raw; .* --overwrite --representations all"):
-        check(cells, Dataset(data))
+        check(cells, [], Dataset(data))
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,21 @@ def test_check_refuses_run_folders_of_other_runs(data, tmp_path, change, words):
     stored = {"settings": SETTINGS.as_dict(), "data": str(data)}
     write_scores(cell.folder / "test", cell, 0.5, dataset=dataset)
     (cell.folder / "settings.json").write_text(json.dumps(stored))
-    check([cell], dataset)
+    check([cell], [], dataset)
     change(stored, dataset)
     (cell.folder / "settings.json").write_text(json.dumps(stored))
     with pytest.raises(InputError, match=words):
-        check([cell], dataset)
+        check([cell], [], dataset)
+    if "tested" in words:  # the tables have it, too, if it is not trained now
+        with pytest.raises(InputError, match=words):
+            check([], [cell], dataset)
+
+
+def test_check_wants_clips_in_every_split(data, tmp_path):
+    dataset = Dataset(data)
+    dataset.splits[dataset.splits == "validation"] = "train"
+    with pytest.raises(InputError, match="no clip in split 'validation'"):
+        check([], [], dataset)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from theanoish.errors import InputError
-from theanoish.experiments.contrasts import _verdict, find_contrasts, score_networks
+from theanoish.experiments.contrasts import _direction, _verdict, find_contrasts, score_networks
 from theanoish.experiments.evaluation import Predictions
 from theanoish.experiments.paper import REGRESSION
 from theanoish.training.metrics import score_tags
@@ -32,7 +32,13 @@ def predict(distance):
 @pytest.fixture(scope="module")
 def predictions():
     networks = {"mel_256_256": 1.8, "raw_256_256": 1.4, "mel_1024_1024": 1.4, "raw_1024_1024": 1.8}
-    networks |= {"raw_256_256_l2_2": 1.8, "raw_1024_1024_l2_2": 1.8, "mel_256_256_dropout": 1.0, "of no finding": 1.0}
+    networks |= {
+        "raw_256_256_l2_2": 1.8,
+        "raw_1024_1024_l2_2": 1.8,
+        "raw_1024_1024_max_4": 1.0,
+        "mel_256_256_dropout": 1.0,
+        "of no finding": 1.0,
+    }
     return {name: {seed: predict(distance) for seed in (1, 2, 3)} for name, distance in networks.items()}
 
 
@@ -48,12 +54,14 @@ def test_verdicts_where_the_truth_is_known(contrasts):
         "256/256 - 1024/1024, spectrograms": "holds",
         "256/256 - 1024/1024, raw audio": "opposite",
         "L2 pooling of 2 - none": "holds",  # no difference, and none here
+        "max-pooling of 4 - none": "holds",  # a difference of 0.0086, the smallest that the paper calls one
         "dropout - none, spectrograms": "opposite",  # no difference, but one here
         "L2 pooling of 2 - raw audio": "higher",
         "L2 pooling of 2 - spectrograms, 128 bands": "not resolved",
     }
     assert contrasts["L2 pooling of 2 - raw audio"]["paper_finds"] == "nothing"
     assert contrasts["L2 pooling of 2 - none"]["paper_finds"] == "no difference"
+    assert contrasts["max-pooling of 4 - none"]["paper_finds"] == "difference"
 
 
 def test_differences_are_those_of_the_plain_scores(predictions, contrasts):
@@ -109,6 +117,13 @@ def test_a_network_is_compared_with_the_regression_which_has_no_seeds(prediction
 )
 def test_verdict(bounds, paper, verdict):
     assert _verdict(bounds, paper) == verdict
+
+
+@pytest.mark.parametrize(
+    ("bounds", "direction"), [([0.01, 0.02], "higher"), ([-0.02, -0.01], "lower"), ([-0.01, 0.01], "not resolved")]
+)
+def test_direction(bounds, direction):
+    assert _direction(bounds) == direction
 
 
 def test_predictions_of_other_clips():

@@ -9,8 +9,9 @@ from small_data import write_small_data
 from theanoish.commands import figures
 from theanoish.data.dataset import Dataset
 from theanoish.errors import InputError
-from theanoish.experiments.figures import architecture, draw_spectra, initial_filters
-from theanoish.experiments.filters import mean_spectrum
+from theanoish.experiments import figures as module
+from theanoish.experiments.figures import architecture, draw_pools, draw_spectra, draw_waveforms, initial_filters
+from theanoish.experiments.filters import low_passed, mean_spectrum
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 
@@ -93,6 +94,23 @@ def test_initial_filters_are_the_stored_ones_or_those_of_the_seed(tmp_path):
         damage()
         with pytest.raises(InputError, match=rf"initial_filters\.npy: {words}"):
             initial_filters(tmp_path, SHORT, from_noise=True)
+
+
+def test_waveforms_and_pools_stand_in_the_order_of_their_frequencies(tmp_path, monkeypatch):
+    """Fig. 4's are low-passed, and of pools."""
+    drawn = {}
+    monkeypatch.setattr(
+        module, "_draw_grid", lambda _, name, filters, numbers, __: drawn.update({name: (filters, numbers)})
+    )
+    frequencies = np.repeat(np.random.default_rng(0).permutation(np.linspace(100, 1900, 32)), 4)
+    sines = np.sin(2 * np.pi * frequencies[:, None] * np.arange(512) / 16_000)
+    draw_waveforms(tmp_path, sines, "")
+    draw_pools(tmp_path, sines, 4, "")
+    assert (np.diff(frequencies[drawn["figure3"][1].T.ravel()]) >= 0).all()
+    filters, pools = drawn["figure4"]
+    np.testing.assert_array_equal(filters, low_passed(sines))
+    assert (np.diff(frequencies[pools[:, 0]]) > 0).all()
+    assert (np.diff(pools, axis=1) == 1).all() and not (pools[:, 0] % 4).any()
 
 
 def test_initial_filters_stand_beside_the_learned_ones(tmp_path):

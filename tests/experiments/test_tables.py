@@ -40,13 +40,15 @@ def sweep(tmp_path):
 
 
 def test_tables_give_mean_and_interval_beside_the_papers_number(sweep):
-    results = collect(sweep, ["1", "dropout"])
+    results = collect(sweep, ["1", "2", "dropout", "future"])
     low, high = row_of(results, "raw_256_256")["interval"]
     assert low < high
     raw, mel = f"0.6333 ± {(high - low) / 2:.4f}", row_of(results, "mel_256_256")["interval"]
     text = markdown(results)
     assert ["256", "256", f"0.7000 ± {(mel[1] - mel[0]) / 2:.4f} (1 of 3)", "0.8815", raw, "0.8487"] in entries(text)
     assert ["raw", raw, "0.8487", "-", "-"] in entries(text)
+    assert ["raw audio", raw, "620", "111,070"] in entries(text)
+    assert r"| log(1 + C·\|x\|) |" in text
     for words in (
         "30 test clips (all clips kept), 7 updates, mean over 3 seeds ± half of the 95 % interval over seeds and test",
         "learning rate 0.1, minibatch 10, momentum 0.0, average 0.1, validation interval 20000",

@@ -44,20 +44,6 @@ def test_updates_a_call_do_not_matter(backend):
         np.testing.assert_array_equal(one, three)
 
 
-def test_repeat_is_sgd():
-    """Against the same updates compiled without `repeat`, each in a call."""
-    weights, rate = np.float32([1.0, -1.0]), np.float32(0.1)
-    shared, x = pytensor.shared(weights, shape=(2,)), pt.tensor("x", shape=(2,), dtype="float32")
-    loss = pt.sqr(shared * x).sum()
-    blocks, losses, after = repeat([x], loss, {shared: shared - rate * pytensor.grad(loss, shared)}, 4)
-    xs = generator.standard_normal((4, 2)).astype(np.float32)
-    losses = compile_function(blocks, losses, "jax", after)(xs)
-    for x, loss in zip(xs, losses, strict=True):
-        assert loss == pytest.approx(((weights * x) ** 2).sum(), rel=1e-5)
-        weights = weights - rate * 2 * weights * x**2
-    np.testing.assert_allclose(shared.get_value(), weights, rtol=1e-5)
-
-
 def test_values_held_on_the_device_stay_there():
     values = generator.integers(-9, 9, (5, 7)).astype(np.int16)
     shared = held_on_device(values)

@@ -59,18 +59,6 @@ def test_five_steps_of_pytorch(momentum, backend):
         np.testing.assert_allclose(shared[1], -0.05 * np.array(TORCH_BUFFER), rtol=1e-5)
 
 
-def test_nesterov_looks_ahead():
-    """Against Nesterov's own form, which takes the gradient where the momentum alone would lead."""
-    path, shared = minimise(momentum_of(0.9), 10)
-    at, velocity = np.float64(START), np.zeros(3)
-    for _ in range(10):
-        velocity = 0.9 * velocity - 0.05 * A * (at + 0.9 * velocity - C)
-        at = at + velocity
-    # the parameters that we keep are the point ahead, so the first gradient is the same and every one after it
-    np.testing.assert_allclose(path[-1], at + 0.9 * velocity, rtol=1e-5)
-    np.testing.assert_allclose(shared[1], velocity, rtol=1e-4)
-
-
 def test_small_steps_of_large_parameters_keep_their_precision():
     """A velocity computed as the difference of parameters before and after would be rounded to theirs."""
     start = np.float32([1000.0, -2000.0, 500.0])

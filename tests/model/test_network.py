@@ -173,13 +173,6 @@ def test_names_show_in_the_graph():
     assert all(name in text for name in [*network.parameters, *network.constants, "convolve", "rectified_max_pool"])
 
 
-def test_what_no_network_has_is_refused():
-    settings = Settings()
-    object.__setattr__(settings, "nonlinearity", "tanh")
-    with pytest.raises(InputError, match="tanh"):
-        Network(settings, 5)
-
-
 def test_values_that_do_not_fit_are_refused():
     network = Network(Settings(), 5)
     bias = np.zeros(5, np.float32)

@@ -193,13 +193,6 @@ def test_evaluate(finished, tmp_path, monkeypatch, capsys):
         assert shown in printed
 
 
-def test_loss_that_is_not_finite(capsys, data, tmp_path):
-    rate = OPTIONS.index("--learning-rate") + 1
-    options = [*OPTIONS[:rate], "1e30", *OPTIONS[rate + 1 :]]
-    refused = refusal(capsys, "train.py", "--data", data, *options, "--run", tmp_path / "run")
-    assert re.search(r"run: .* at update \d+; train again with a lower", refused)
-
-
 @pytest.mark.parametrize(("script", "arguments"), [("train.py", "--data missing.h5"), ("evaluate.py", "missing.pkl")])
 def test_bad_input_ends_with_one_line(script, arguments, tmp_path):
     command = [sys.executable, str(ROOT / script), *arguments.split()]

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from theanoish.training.metrics import chance_error, score_tags
 
@@ -21,21 +20,10 @@ def test_by_hand():
     assert scores.average_precision[0] == pytest.approx((1 + 2 / 3) / 2)  # found at ranks 1 and 3
     assert np.isnan(scores.average_precision).tolist() == [False, True, True, False]
     assert scores.mean_auc == pytest.approx((5 / 6 + 5.5 / 6) / 2)
-    assert (scores.clips, scores.positives.tolist()) == (5, [2, 0, 5, 2])
+    assert scores.mean_average_precision == pytest.approx(np.nanmean(scores.average_precision))
+    assert scores.positives.tolist() == [2, 0, 5, 2]
     nothing = score_tags(LABELS[:, 1:3], PROBABILITIES[:, 1:3])
     assert np.isnan([nothing.mean_auc, nothing.mean_average_precision]).all()
-    with pytest.raises(ValueError, match="shape"):
-        score_tags(LABELS, PROBABILITIES[:, :3])
-
-
-def test_against_scikit_learn():
-    generator = np.random.default_rng(0)
-    labels = generator.integers(0, 2, (200, 6), dtype=np.uint8)
-    probabilities = (generator.random((200, 6)) * 0.7 + 0.3 * labels).astype(np.float32).round(2)  # with ties
-    scores = score_tags(labels, probabilities)
-    assert scores.mean_auc == pytest.approx(roc_auc_score(labels, probabilities, average="macro"))
-    expected = average_precision_score(labels, probabilities, average="macro")
-    assert scores.mean_average_precision == pytest.approx(expected)
 
 
 def test_chance_error_by_hand():
@@ -44,10 +32,3 @@ def test_chance_error_by_hand():
     assert chance_error(LABELS[:, 1:3]) == float("inf")
     labels = (np.arange(100)[:, None] < [1, 10, 50]).astype(np.uint8)  # the median is the tag's of 10 positives
     assert chance_error(labels) == pytest.approx((101 / (12 * 10 * 90)) ** 0.5, rel=1e-12)
-
-
-def test_chance_error_is_the_spread_of_random_predictions():
-    generator = np.random.default_rng(0)
-    labels = (np.arange(60) < 20).astype(np.uint8)[:, None]
-    drawn = [score_tags(labels, generator.random((60, 1), np.float32)).mean_auc for _ in range(300)]
-    assert chance_error(labels) == pytest.approx(np.sqrt(np.mean((np.array(drawn) - 0.5) ** 2)), rel=0.12)

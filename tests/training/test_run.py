@@ -22,6 +22,7 @@ from theanoish.training import trainer as training
 from theanoish.training.checkpoint import CHECKPOINT, STATE, load_network
 from theanoish.training.prediction import ClipPredictions, Predictor
 from theanoish.training.run import resume_run, start_run
+from theanoish.training.unsupervised import LEARNED_WITH
 
 SETTINGS = small_settings(updates=40, validation_interval=20)
 
@@ -390,6 +391,7 @@ def test_initial_filters_are_stored_and_never_made_again(tmp_path, raw_dataset, 
     np.testing.assert_array_equal(started["strided/filters"], stored * started["start/loudness"])
     made_with = json.loads((whole / "initial_filters.json").read_text())
     assert made_with["initial_filters"] == method and made_with["seed"] == settings.seed
+    assert made_with.items() >= LEARNED_WITH.get(method, {}).items()
     assert train(run)
     assert not np.array_equal(run.network.values()["strided/filters"], started["strided/filters"])
 

@@ -95,6 +95,17 @@ def recording():
     return (frames + 20 * (levels > 0) * generator.standard_normal(frames.shape)).astype(np.int16)
 
 
+@pytest.mark.parametrize("power", [0.25, 0.5])
+def test_whitening_takes_the_largest_components_and_makes_them_alike(power):
+    generator = np.random.default_rng(0)
+    frames = generator.standard_normal((FRAMES, 4)) @ np.diag([3.0, 2.0, 1.0, 0.1])
+    whitening = unsupervised._whitening(frames.astype(np.float32), 3, power)
+    variances = np.array([9.0, 4.0, 1.0]) ** (1 - 2 * power)
+    found = np.cov(frames @ whitening.T, rowvar=False)
+    np.testing.assert_allclose(np.sort(np.diag(found)), np.sort(variances), rtol=0.05)
+    np.testing.assert_allclose(found, np.diag(np.diag(found)), atol=0.05)
+
+
 @pytest.mark.parametrize("method", LEARNED_WITH)
 def test_filters_depend_on_the_seed_alone_and_are_as_loud_as_a_spectrogram(recording, method, monkeypatch):
     monkeypatch.setattr(unsupervised, "UPDATES", 50)
@@ -105,6 +116,9 @@ def test_filters_depend_on_the_seed_alone_and_are_as_loud_as_a_spectrogram(recor
 
     learned = learn_filters(method, recording, 16, 2, seed=3, backend="jax")
     assert learned.shape == (16, LENGTH) and learned.dtype == np.float32
+    power = np.abs(np.fft.rfft(learned, 256)) ** 2
+    peaks = [slice(max(0, peak - 4), peak + 5) for peak in power.argmax(axis=1)]
+    assert np.median([row[peak].sum() / row.sum() for row, peak in zip(power, peaks, strict=True)]) > 0.8  # noise: 0.16
     assert mean_activation(learned) == pytest.approx(mean_activation(mel_filters_in_time(16, 2, LENGTH)), rel=0.1)
     np.testing.assert_allclose(learned.mean(axis=1), 0, atol=1e-4 * np.abs(learned).max())
     np.testing.assert_array_equal(learned, learn_filters(method, recording, 16, 2, seed=3, backend="jax"))

@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     changes = {name: getattr(args, name) for name in OVERRIDES if getattr(args, name) is not None}
     sweep = Sweep(args.data, args.runs or Path("runs") / args.data.stem, args.backend, changes, args.seeds)
     cells = sweep.plan(args.table, args.only)
-    check(cells, dataset)
+    check(cells, sweep.plan(args.table, []), dataset)
     left = [cell for cell in cells if not cell.finished]
     if args.print:
         print("".join(f"{cell.shell_command()}\n" for cell in left), end="")

@@ -64,8 +64,8 @@ def measure_baselines(path: Path, report: Report = lambda *_: None) -> tuple[dic
     train_labels = dataset.labels[parts["train"]]
     shuffled = np.random.default_rng(0).permutation(train_labels)
     fits = [(name, values, 1.0, train_labels) for name, values in _shortcuts(shortcuts, parts["train"]).items()]
+    fits += [(REGRESSION, bands, strength, train_labels)]
     fits += [(f"{REGRESSION}, training labels shuffled", bands, strength, shuffled)]
-    fits.insert(-1, (REGRESSION, bands, strength, train_labels))
     rows, predictions = [], {}
     for name, features, c, labels in fits:
         predicted = _predict(features[parts["train"]], labels, features[parts["test"]], c)

@@ -186,8 +186,8 @@ class Sweep:
         return sorted(cells, key=lambda cell: (cell.settings.seed, -cost(cell.settings).operations))
 
 
-def check(cells: list[Cell], dataset: Dataset) -> None:
-    """Find what would make cells fail hours later.
+def check(cells: list[Cell], others: list[Cell], dataset: Dataset) -> None:
+    """Find what would make cells, or the tables of them and the others, fail hours later.
 
     Raises
     ------
@@ -206,7 +206,8 @@ def check(cells: list[Cell], dataset: Dataset) -> None:
     test = dataset.rows("test")
     for cell in cells:
         _check_folder(cell)
-        if (kept := cell.predictions) and not kept.is_of(dataset.ids[test], dataset.labels[test], dataset.tags):
+    for cell in dict.fromkeys([*cells, *others]):
+        if (found := cell.predictions) and not found.is_of(dataset.ids[test], dataset.labels[test], dataset.tags):
             raise InputError(
                 f"{cell.folder}: was tested on other clips, labels or tags than {dataset.path} has now; "
                 "choose another --runs folder, or remove it"

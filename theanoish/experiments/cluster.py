@@ -48,7 +48,9 @@ class Cluster:
         self._objections: dict[str, str] = {}  # to each worker that has answered; empty for those that get cells
 
     def new_places(self) -> list[Runner]:
-        """Those of workers that have come since it was last asked; at first it waits half a minute for one that is fit.
+        """Those of workers that have come since it was last asked.
+
+        At first it waits half a minute for one, and ends if none is fit.
 
         Raises
         ------

@@ -66,7 +66,7 @@ class Resamples:
         return {"by": self.by, "units": self.units}
 
 
-def resample(artists: Sequence[str], titles: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> Resamples:
+def resample(artists: Sequence[str], titles: Sequence[str], resamples: int = RESAMPLES) -> Resamples:
     """Draw artists with replacement; titles if fewer than ten artists are known, clips if fewer than ten titles are.
 
     Parameters
@@ -84,7 +84,7 @@ def resample(artists: Sequence[str], titles: Sequence[str], resamples: int = RES
         by, names = "clip", [""] * len(artists)
     distinct, unit_of_clip = np.unique([n or f"\0\0{clip}" for clip, n in enumerate(names)], return_inverse=True)
     units = len(distinct)
-    counts = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), resamples)
+    counts = np.random.default_rng(0).multinomial(units, np.full(units, 1 / units), resamples)
     return Resamples(counts.T[unit_of_clip].astype(np.float32), units, by if units < len(names) else "clip")
 
 

@@ -83,7 +83,7 @@ def _conditions(results: dict[str, Any]) -> str:
     runs = [run for rows in results["tables"].values() for row in rows for run in row["runs"]]
     clips = sorted({f"{run['clips']} test clips ({run['clips_kept']} clips kept)" for run in runs})
     seeds = "one seed" if results["seeds"] == 1 else f"mean over {results['seeds']} seeds"
-    over = "test clips" if results["seeds"] == 1 else "seeds and test clips"
+    over = "test clips" if results["seeds"] == 1 else "seeds and test clips (of one seed, over test clips)"
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in results["settings"].items())
     silent = max((share for run in runs for share in run["silent"].values()), default=0.0)
     return (

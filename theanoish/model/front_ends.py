@@ -10,7 +10,6 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from theanoish.errors import InputError
 from theanoish.model.operations import l2_pool, max_pool, mean_square_pool, merge_bands, relu, strided_convolve
 from theanoish.representation import COMPRESSION, FULL_SCALE, MEL_CHANNELS, WINDOW_SAMPLES
 from theanoish.settings import Settings
@@ -61,8 +60,6 @@ class StridedConvolution:
 
     def __init__(self, settings: Settings) -> None:
         kind = settings.pooling, settings.nonlinearity
-        if kind not in AFTER_STRIDED:
-            raise InputError(f"no network has pooling {settings.pooling} and nonlinearity {settings.nonlinearity}")
         self._after, self._pool_size, self._stride = AFTER_STRIDED[kind], settings.pool_size, settings.stride
         filters = settings.strided_filters
         self.channels = filters // settings.pool_size

@@ -18,7 +18,6 @@ class TagScores:
     auc: NDArray[np.float64]  # (tags,), NaN where the tag has no positive or no negative clip
     average_precision: NDArray[np.float64]  # (tags,), likewise
     positives: NDArray[np.int64]  # (tags,)
-    clips: int
 
     @property
     def mean_auc(self) -> float:
@@ -40,8 +39,6 @@ def score_tags(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) ->
     probabilities : float array (clips, tags)
         As predicted, never rounded.
     """
-    if labels.shape != probabilities.shape:
-        raise ValueError(f"labels have shape {labels.shape}, probabilities {probabilities.shape}")
     # importing it takes longer than all else that a script imports, and a script that refuses its input never needs it
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -50,7 +47,7 @@ def score_tags(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) ->
     for tag in np.flatnonzero((positives > 0) & (positives < len(labels))):
         auc[tag] = roc_auc_score(labels[:, tag], probabilities[:, tag])
         precision[tag] = average_precision_score(labels[:, tag], probabilities[:, tag])
-    return TagScores(auc, precision, positives, len(labels))
+    return TagScores(auc, precision, positives)
 
 
 def _mean(scores: NDArray[np.float64]) -> float:
