@@ -3,13 +3,7 @@
 
 import sys
 
-if __name__ == "__main__":  # before the imports that take seconds
-    from theanoish.command import begin_script
-
-    begin_script()
-
-from theanoish.command import run_script
-from theanoish.commands.tag import main
+from theanoish.__main__ import run
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run("tag"))

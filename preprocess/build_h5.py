@@ -4,14 +4,8 @@
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":  # before the imports that take seconds
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the clone, as for the scripts at its top
-    from theanoish.command import begin_script
-
-    begin_script()
-
-from theanoish.command import run_script
-from theanoish.commands.build import main
-
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the clone, as for the scripts at its top
+    from theanoish.__main__ import run
+
+    sys.exit(run("build"))

@@ -1,4 +1,4 @@
-"""A small HDF5 data set in the README's layout, written by h5py alone, for the tests of training and evaluation."""
+"""A small HDF5 data set in the layout of docs/format.md, written by h5py alone, to train and evaluate on."""
 
 from functools import cache
 from pathlib import Path

@@ -41,7 +41,7 @@ def test_an_array_is_heard_as_its_file_is(model, tmp_path, rate, channels, toler
     song = write_song(tmp_path / "song.wav", 5, rate, channels)
     for dtype in ("int16", "float32"):
         samples, _ = soundfile.read(song, dtype=dtype)
-        heard = model.windows(samples, sample_rate=rate).probabilities
+        heard = model.windows(samples, sample_rate=float(rate)).probabilities
         np.testing.assert_allclose(heard, model.windows(song).probabilities, rtol=tolerance)
         assert model.tag(samples, rate) == pytest.approx(model.tag(song), rel=tolerance)
 
@@ -53,6 +53,7 @@ def test_an_array_is_heard_as_its_file_is(model, tmp_path, rate, channels, toler
         (np.zeros(9, np.int64), 16_000, "int64"),
         (np.zeros((0,), np.float32), 16_000, "shape"),
         (np.zeros((2, 2, 2), np.float32), 16_000, "shape"),
+        (np.zeros((2, 9), np.float32), 16_000, "shape"),  # as librosa has it
         (np.full(9, np.nan), 16_000, "finite"),
     ],
 )
@@ -89,10 +90,12 @@ def test_missing_files_are_what_python_calls_them(model, tmp_path):
         assert isinstance(caught.value, InputError)
 
 
-def test_own_weights_and_run_folders(tmp_path):
+def test_own_weights_and_run_folders(tmp_path, monkeypatch):
     raw = theanoish.load("raw")
     assert raw.name.startswith("raw_256_256")
     assert repr(raw).startswith(f"<theanoish network {raw.name}, {len(raw.tags)} tags: {raw.tags[0]}, ")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mel").mkdir()  # hides nothing
     assert theanoish.load("mel").name == theanoish.load().name
     (tmp_path / "checkpoint.pkl").write_bytes(RAW.read_bytes())
     assert theanoish.load(tmp_path, all_tags=True).filters.shape == (128, 256)

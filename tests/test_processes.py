@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -33,6 +34,16 @@ def die_at(place: Path) -> int:
 
 def test_every_result_comes_once_in_order():
     assert list(in_parallel(die_at, [Path(str(i)) for i in range(10, 30)], 3)) == list(range(10, 30))
+
+
+def test_processes_of_others_are_left_alone():
+    results = in_parallel(die_at, [Path("1"), Path("2")], 2)
+    next(results)
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    other.start()
+    results.close()
+    assert other.exitcode is None
+    other.kill()
 
 
 def arrays_of(number: int) -> list[np.ndarray]:

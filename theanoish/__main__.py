@@ -24,7 +24,8 @@ def main() -> int:
     """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
-        return _run(name)
+        sys.argv = [f"theanoish {name}", *sys.argv[2:]]  # the first is what messages begin with
+        return run(name)
     if name in ("-h", "--help"):
         print(_usage())
         return 0 if len(sys.argv) > 1 else 2
@@ -37,11 +38,11 @@ def main() -> int:
     return 2
 
 
-def _run(name: str) -> int:
+def run(name: str) -> int:
+    """Run a command with the arguments of this process, and return its exit status."""
     from theanoish.command import begin_script, run_script
 
-    sys.argv = [f"theanoish {name}", *sys.argv[2:]]  # the first is what messages begin with
-    begin_script()
+    begin_script()  # before the imports that take seconds
     from importlib import import_module
 
     return run_script(import_module(f"theanoish.commands.{name}").main)

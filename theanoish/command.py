@@ -145,7 +145,7 @@ def user_path(text: str) -> Path:
 def checkpoint_path(text: str) -> Path:
     """The path of a checkpoint, or of the run folder that holds it; for argparse's `type`."""
     path = user_path(text)
-    return path / "checkpoint.pkl" if path.is_dir() else path
+    return path / "checkpoint.pkl" if (path / "checkpoint.pkl").exists() else path
 
 
 def escaped(text: str) -> str:

@@ -107,7 +107,6 @@ class _Shared:
 @contextmanager
 def _pool(workers: int, places: int, array_bytes: int) -> Iterator[tuple[ProcessPoolExecutor, _Shared]]:
     """Processes that begin afresh, since a fork of a process with threads may hang, and end with the block."""
-    others = multiprocessing.active_children()
     context: Any = SpawnContext()
     context.Process = _Worker
     shared = _Shared(places, array_bytes)
@@ -119,9 +118,8 @@ def _pool(workers: int, places: int, array_bytes: int) -> Iterator[tuple[Process
     try:
         yield pool, shared
     finally:
-        for worker in multiprocessing.active_children():
-            if worker not in others:
-                worker.kill()  # nobody waits for its result, and it may wait for ever for a lock that a dead one held
+        for worker in [*vars(pool)["_processes"].values()]:
+            worker.kill()  # nobody waits for its result, and it may wait for ever for a lock that a dead one held
         queue: Any = vars(pool)["_result_queue"]
         queue._writer.close()  # or what a killed worker has sent by half is waited for, for ever
         pool.shutdown(cancel_futures=True)

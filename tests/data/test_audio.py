@@ -54,7 +54,9 @@ def test_other_rates_are_resampled_as_by_scipy_in_blocks_of_any_size(tmp_path, m
     assert np.array_equal(decode(path), decoded)
 
 
-@pytest.mark.parametrize(("scale", "said"), [(1.0, ""), (3.9, ""), (32_768, "reach 16384 times full scale")])
+@pytest.mark.parametrize(
+    ("scale", "said"), [(1.0, ""), (3.9, ""), (4.5, "2 times full scale"), (32_768, "16384 times")]
+)
 def test_floats_on_another_scale_are_told(tmp_path, scale, said):
     values = scale * tone()
     samples, remark = read_audio(write(tmp_path / "a.wav", values, subtype="FLOAT"))
@@ -127,7 +129,8 @@ def encoded(path, samples, rate=16_000, container=None, codec="aac", options=Non
 @pytest.mark.parametrize("suffix", ["m4a", "aac", "mka"])
 def test_what_libsndfile_cannot_open_is_read_by_ffmpeg(tmp_path, suffix):
     samples = tone(44_100, 5)[:, 0]
-    decoded = decode(encoded(tmp_path / f"a.{suffix}", samples, 44_100))
+    decoded, remark = read_audio(encoded(tmp_path / f"a.{suffix}", samples, 44_100))
+    assert remark == ""
     expected = resample_poly(samples, 160, 441)
     assert abs(len(decoded) - len(expected)) < 1600
     alike = np.correlate(decoded[8000:24_000] / 32_768, expected[8000 - 1100 : 24_000 + 1100], "full").max()
@@ -267,6 +270,13 @@ def test_tags_behind_the_sound_are_none_of_it(tmp_path, kind, behind, is_lost):
     samples, remark = read_audio(tmp_path / "a")
     assert bool(remark) == is_lost
     assert np.array_equal(samples, clean) or is_lost
+
+
+def test_chunks_of_an_aiff_are_none_of_its_sound(tmp_path):
+    """Their sizes have the largest byte first."""
+    with write(tmp_path / "a", tone(seconds=4), format="AIFF").open("ab") as file:
+        file.write(b"ID3 " + (len(ID3V2) + 60_000).to_bytes(4, "big") + ID3V2 + PICTURE)
+    assert read_audio(tmp_path / "a")[1] == ""
 
 
 @pytest.mark.parametrize("kind", ["wav", "m4a", "opus", "mka"])

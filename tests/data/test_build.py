@@ -136,6 +136,15 @@ def test_file_holds_what_the_source_says(settings, tmp_path):
     assert json.loads(attributes["settings"])["representations"] == NAMES
 
 
+def test_the_options_of_a_build_are_kept(settings, tmp_path):
+    assert builds._built_with(replace(settings, demo=True, allow_missing=True)) == "--demo --allow-missing"
+    songs = replace(settings, labels=tmp_path / "my tags.csv", seed=7, clips="tagged")
+    assert builds._built_with(songs) == "--songs source --labels 'my tags.csv' --seed 7 --clips tagged"
+    (tmp_path / "my tags.csv").touch()
+    with pytest.raises(InputError, match="is the table of labels"):
+        builds.check_output(replace(songs, output=tmp_path / "my tags.csv", overwrite=True))
+
+
 def test_tagged_keeps_only_clips_with_a_kept_tag(settings, make_source):
     source = make_source(210)
     paths = paths_of(source)

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections import defaultdict
 
 import pytest
 from hypothesis import given
@@ -37,11 +38,11 @@ def test_spaces_before_quotation_marks_and_rows_of_nothing(tmp_path):
 
 
 @given(st.binary(max_size=200) | st.text('ab,;\t"\n\r\0\ufeffé', max_size=200).map(str.encode), st.booleans())
-def test_any_bytes_give_rows_of_one_length_or_an_error_that_names_the_file(tmp_path_factory, content, line_breaks):
+def test_any_bytes_give_rows_of_one_length_or_an_error_that_names_the_file(tmp_path_factory, content, lenient):
     path = tmp_path_factory.getbasetemp() / "b.csv"
     path.write_bytes(content)
     try:
-        rows = list(read_rows(path, ",;\t", (), line_breaks))
+        rows = list(read_rows(path, ",;\t", (), defaultdict(list) if lenient else None))
     except InputError as error:
         assert "b.csv" in str(error)
     else:
@@ -78,3 +79,11 @@ def test_a_header_of_very_many_columns_is_read(tmp_path):
     path.write_text("\t".join(map(str, range(200_000))))
     ((line, header),) = read_rows(path, "\t", ("7",))
     assert line == 1 and len(header) == 200_000
+
+
+def test_a_spreadsheet_is_named(tmp_path):
+    """Of either of Excel's formats."""
+    for number, begin in enumerate((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
+        (tmp_path / f"{number}.csv").write_bytes(begin + bytes(9))
+        with pytest.raises(InputError, match="is a spreadsheet"):
+            list(read_rows(tmp_path / f"{number}.csv", ",", ()))

@@ -175,7 +175,6 @@ def test_a_file_on_a_disk_without_locks_is_read(path, monkeypatch):
     "change",
     [
         lambda file: file.attrs.__setitem__("format", "something else"),
-        lambda file: file.attrs.__setitem__("format_version", 3),
         lambda file: file.attrs.__delitem__("sample_rate"),
         remove("tags"),
         put("tags", ["one"]),

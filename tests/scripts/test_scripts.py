@@ -1,7 +1,6 @@
 """train.py and evaluate.py as a user runs them: from the command line, with signals, and with input that is wrong."""
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -14,6 +13,7 @@ import sys
 import termios
 import time
 from contextlib import chdir, redirect_stdout
+from importlib import import_module
 from pathlib import Path
 
 import h5py
@@ -49,10 +49,7 @@ def start(folder, *arguments, **streams):
 
 
 def main_of(script):
-    spec = importlib.util.spec_from_file_location(script.removesuffix(".py"), ROOT / script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return import_module(f"theanoish.commands.{script.removesuffix('.py')}").main
 
 
 def refusal(capsys, script, *arguments):

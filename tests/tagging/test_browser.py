@@ -151,21 +151,23 @@ def test_colours_are_where_the_windows_are(browser, tmp_path):
 
 # What Chromium decodes, at rates that it would resample otherwise than the project does.
 KINDS = [("MP3", 44_100), ("MP3", 16_000), ("FLAC", 48_000), ("OGG", 44_100), ("WAV", 22_050), ("M4A", 44_100)]
+KINDS += [("OPUS", 48_000), ("WEBM", 48_000)]  # whose bytes may look like an MP3's, whatever stands in them
+ENCODED = {"M4A": "aac", "OPUS": "libopus", "WEBM": "libopus"}
 
 
 def test_app_hears_what_python_hears(browser, tmp_path):
     write_app(tmp_path / "app.html")
     songs = [tmp_path / f"{kind} <b>{rate}<\u2044b>.{kind.lower()}" for kind, rate in KINDS]
     for song, (kind, rate) in zip(songs, KINDS, strict=True):
-        if kind == "M4A":
-            write_encoded(song, 10, "aac", rate, channels=2)
+        if kind in ENCODED:
+            write_encoded(song, 10, ENCODED[kind], rate, channels=2)
         else:
             write_song(song, 10, rate=rate, channels=2, format=kind)
     broken = tmp_path / "<i>no music.mp3"
     broken.write_bytes(b"no music")
     browser.get((tmp_path / "app.html").as_uri())
     browser.find("#files").send_keys("\n".join(map(str, [*songs, broken])))
-    browser.wait("document.querySelector('#message').textContent == '7 of 7 songs done.'")
+    browser.wait("document.querySelector('#message').textContent == '9 of 9 songs done.'")
     *entries, last = browser.all("#songs li")
     assert last.text.startswith("<i>no music") and "cannot be decoded by this browser" in last.text
     tagger = load_tagger()

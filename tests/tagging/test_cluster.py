@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,11 @@ def test_two_workers_tag_as_this_process_does(started, address, tagger, songs, t
     assert tagged[0].tags == ["low", "high"]
     np.testing.assert_array_equal(tagged[0].probabilities[0], expected[0])
     np.testing.assert_array_equal(tagged[5].probabilities, tagger.windows(songs[4], hop=1).probabilities)
+
+
+def test_a_tagger_is_sent_without_what_this_machine_decides(tagger):
+    assert tagger._windows_a_call > 0
+    assert "_windows_a_call" not in vars(pickle.loads(pickle.dumps(tagger)))
 
 
 def test_a_song_that_kills_its_worker_is_a_failure(started, address, tagger, songs, tmp_path):

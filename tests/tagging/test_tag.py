@@ -27,7 +27,7 @@ def written(tmp_path_factory):
     write_song(folder / "more" / "A.flac", 7, 48_000)
     write_song(folder / "more" / "short.wav", 1, 8_000)
     (folder / "broken.ogg").write_bytes(b"no audio")
-    (folder / "cover.jpg").write_bytes(b"a picture")
+    (folder / "cover.\x1b[31mjpg").write_bytes(b"a picture")
     (folder / "unknown.m4a").write_bytes(b"some other kind")
     return folder
 
@@ -50,7 +50,7 @@ def test_a_folder_with_everything(folder, mel_checkpoint):
         f"songs/{song})\n{tags}" for song in ("a.mp3 (0:10", "more/A.flac (0:07", f"more/short.wav (0:01, {padded}")
     )
     first, broken, *_, unknown, last = errors = run.stderr.splitlines()
-    assert (run.returncode, first) == (2, "passed over: 1 .jpg")
+    assert (run.returncode, first) == (2, "passed over: 1 .\\x1b[31mjpg")
     assert broken.startswith("songs/broken.ogg: cannot be read: ")
     assert unknown.startswith("songs/unknown.m4a: cannot be read: ")
     assert last == "tag.py: error: 2 of 5 songs could not be read; see above"
@@ -123,6 +123,8 @@ def test_names_of_pages_are_short_enough():
     """A page's name is longer than its song's by what marks it as unfinished."""
     names = names_within([Path(f"{'é' * 120}{ending}.mp3") for ending in "xy"])
     assert sorted(names.values()) == ["é" * 100, f"{'é' * 100} 2"]
+    [name] = names_within([Path(f"{'e' * 199}\N{COMBINING ACUTE ACCENT}.mp3")]).values()
+    assert name == "e" * 198  # no letter without its accent
 
 
 def test_one_song_gets_files_and_a_folder_of_one_folders(folder, raw_checkpoint, capsys):
@@ -147,6 +149,13 @@ def test_what_the_tags_are_worth_is_said_everywhere(folder, capsys):
         assert "nobody listened" in text
         assert "Mean AUC 0.87 on 223 test clips" in text
     assert json.loads(Path("a.json").read_text())["worth"]["test_auc"]["guitar"] == pytest.approx(0.7624, abs=1e-4)
+
+
+def test_a_page_that_tags_may_be_written_beside_songs_tags(folder, mel_checkpoint, capsys):
+    for songs in ([], ["songs/a.mp3"]):
+        assert main([*songs, "--app", "app.html", "--checkpoint", str(mel_checkpoint)]) == 0
+        assert Path("app.html").is_file() and len(capsys.readouterr().out.splitlines()) == 5 * len(songs)
+        Path("app.html").unlink()
 
 
 @pytest.mark.parametrize(

@@ -138,12 +138,6 @@ def test_the_raw_weights_name_no_woman():
     assert "not what a person heard" in tagger.worth.sentences[0]
 
 
-def test_without_weights_the_message_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("theanoish.tagging.tagger.DEFAULT_MODEL", tmp_path / "mel_256_256.pkl")
-    with pytest.raises(InputError, match="--checkpoint"):
-        theanoish.load()
-
-
 def test_the_documented_example(raw_checkpoint, song, tmp_path, monkeypatch):
     shutil.copy(raw_checkpoint, tmp_path)
     write_song(tmp_path / "song.wav", 7)

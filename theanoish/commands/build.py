@@ -105,7 +105,7 @@ def shown(stop: StopRequest, stage: str, unit: str = "B") -> Iterator[Callable[[
 def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
     """Bring what --demo or --download ask for, and unpack the official parts."""
     if args.demo:
-        from theanoish.demo.make import make_demo  # slow to import, and every worker imports what stands at the top
+        from theanoish.demo.make import make_demo  # slow to import
 
         with shown(stop, "composing", " clips") as progress:
             make_demo(source, progress=progress, workers=args.workers)
@@ -125,13 +125,13 @@ def fill(source: Path, args: argparse.Namespace, stop: StopRequest) -> None:
 
 
 def build_with_bar(settings: BuildSettings, stop: StopRequest) -> Summary:
-    shown = ""
+    stage_shown = ""
     with tqdm(unit=" clips", mininterval=BAR_SECONDS) as bar:
 
         def progress(stage: str, done: int, total: int) -> None:
-            nonlocal shown
-            if stage != shown:
-                shown = stage
+            nonlocal stage_shown
+            if stage != stage_shown:
+                stage_shown = stage
                 bar.reset(total)
                 bar.n = bar.initial = bar.last_print_n = done - 1  # an earlier run's clips say nothing of the speed
                 bar.set_description(stage)

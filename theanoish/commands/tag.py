@@ -73,8 +73,7 @@ def prepare_outputs(args: argparse.Namespace, songs: list[Path], several: bool) 
     for path in filter(None, pages if several else []):
         if path.exists() and not path.is_dir():
             raise InputError(f"{path}: is a file; with several songs or a folder, --picture and --html name folders")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     if args.picture and not several:
         from theanoish.tagging.picture import check_format
 
@@ -160,10 +159,11 @@ def main(arguments: list[str] | None = None) -> int:
     others: Counter[str] = Counter()
     songs = find_songs(args.songs, others)
     if others:
-        print("passed over:", ", ".join(f"{count} {kind}" for kind, count in others.most_common()), file=sys.stderr)
+        passed = ", ".join(f"{count} {kind}" for kind, count in others.most_common())
+        print("passed over:", escaped(passed), file=sys.stderr)
     several = len(songs) > 1 or any(path.is_dir() for path in args.songs)
     prepare_outputs(args, songs, several)
-    from theanoish.tagging.tagger import load_tagger  # slow, and every worker imports what stands at the top
+    from theanoish.tagging.tagger import load_tagger  # slow, and not needed where the input is refused
 
     tagger = load_tagger(args.checkpoint, args.all_tags)
     with kept_beside(args, several) as file:

@@ -174,7 +174,8 @@ def _by_ffmpeg(path: Path, most: int) -> _Sound:
         import av
 
         sound = _at_16_khz(blocks(), rate, most)
-        promised = (container.duration / 1e6 if container.duration else float("nan")) * rate
+        says = container.duration and container.format.name != "aac"  # which has no header: FFmpeg guesses
+        promised = (container.duration / 1e6 if says else float("nan")) * rate
         if damaged and not sound.frames > promised / 2 and is_encrypted(file):
             raise ValueError("is encrypted, as some bought or streamed music is")
         chained = container.format.name == "ogg"  # all of which is played
@@ -224,12 +225,12 @@ def _at_16_khz(blocks: Iterable[NDArray[np.float32]], rate: int, most: int) -> _
                 apart_power += sum(float(np.vdot(channel, channel)) for channel in block) / len(block) ** 2
             yield mono
 
-    samples = [_to_int16(part) for part in _resampled(mixed(), rate)]
+    samples = [to_int16(part) for part in resampled(mixed(), rate)]
     joined = samples[0] if len(samples) == 1 else np.concatenate([*samples, np.empty(0, np.int16)])
     return _Sound(joined, frames, rate, peak, mixed_power < CANCELLED * apart_power)
 
 
-def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[NDArray[np.float32]]:
+def resampled(blocks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[NDArray[np.float32]]:
     """Blocks at 16 kHz: the same numbers as if all were resampled in one."""
     if rate == SAMPLE_RATE:
         yield from blocks
@@ -255,7 +256,7 @@ def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[NDA
         yield rest[skipped : skipped + -(-length * up // down)]
 
 
-def _to_int16(mono: NDArray[np.float32]) -> NDArray[np.int16]:
+def to_int16(mono: NDArray[np.float32]) -> NDArray[np.int16]:
     """Nearest 16-bit values."""
     scaled = mono * np.float32(FULL_SCALE)
     np.rint(scaled, out=scaled)

@@ -221,9 +221,13 @@ def _tables(plan: Plan, results: list[Result]) -> dict[str, Any]:
 def _built_with(settings: BuildSettings) -> str:
     """The options that a build is to be asked for again with, without the places of this machine."""
     source = os.fsencode(settings.source.resolve().name).decode(errors="replace")
+    options = ["--demo"] if settings.demo else ["--source", source]
     if settings.labels:
-        return shlex.join(["--songs", source, "--labels", os.fsencode(settings.labels.name).decode(errors="replace")])
-    return "--demo" if settings.demo else shlex.join(["--source", source])
+        labels = os.fsencode(settings.labels.name).decode(errors="replace")
+        options = ["--songs", source, "--labels", labels, "--seed", str(settings.seed)]
+    options += ["--clips", settings.clips] if settings.clips != "all" else []
+    options += ["--allow-missing"] if settings.allow_missing else []
+    return shlex.join(options)
 
 
 def _attributes(plan: Plan, settings: BuildSettings) -> dict[str, dict[str, Any]]:

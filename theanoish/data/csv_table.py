@@ -18,7 +18,6 @@ def read_rows(
     file: Path,
     delimiters: str,
     needed: Sequence[str],
-    line_breaks: bool = False,
     faults: Faults | None = None,
     notes: list[str] | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
@@ -32,10 +31,8 @@ def read_rows(
         The one that is most often in the header separates the fields.
     needed : sequence of str
         Columns that the header must have.
-    line_breaks : bool
-        Whether a quoted field may hold line breaks; otherwise they are a quotation mark's fault.
     faults : dict from str to list of str, optional
-        Takes rows of another length, which are an error otherwise.
+        Takes rows of another length, which are an error otherwise, as are line breaks in a quoted field.
     notes : list of str, optional
         Takes what was read in another encoding, UTF-16 or Windows-1252, which is an error otherwise.
     """
@@ -57,7 +54,7 @@ def read_rows(
             line = before + reader.line_num + 1
             if (row := next(reader, None)) is None:
                 return
-            if before + reader.line_num > line and not line_breaks:
+            if before + reader.line_num > line and faults is None:
                 raise csv.Error(f"a quotation mark opens a field that ends in line {before + reader.line_num}")
             if not any(field.strip() for field in row):
                 continue

@@ -36,10 +36,14 @@ def audio_files(folder: Path, others: Counter[str] | None = None) -> list[Path]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        for path in (Path(parent, name) for name in names if not _is_hidden(name)):
             if path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink()):
                 files.append(path)
             elif others is not None:
                 others[path.suffix.lower() or "without an ending"] += 1
     return sorted(files)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") and not name.startswith("..")  # as some albums and songs are called

@@ -164,12 +164,13 @@ def too_small(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
 
 
 def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults, notes: list[str]) -> list[_Song]:
-    rows = read_rows(table, ",;\t", (), line_breaks=True, faults=faults, notes=notes)
+    rows = read_rows(table, ",;\t", (), faults, notes)
     _, header = next(rows)
     header = [unicodedata.normalize("NFC", name.strip()) for name in header]
     content = list(rows)
     columns, folders = _columns(table, header, [row for _, row in content], notes)
-    tag_columns = [i for i, name in enumerate(header) if name and name.casefold() not in NO_TAGS]
+    no_tags = {folders, *(columns.get(name) for name in NO_TAGS)}
+    tag_columns = [i for i, name in enumerate(header) if name and i not in no_tags]
     if "tags" in columns:
         tag_columns = []  # what else is in the table is for its reader
     separator = _separator([row[columns["tags"]] for _, row in content] if "tags" in columns else [], notes)
@@ -239,14 +240,14 @@ def _plain(cell: str) -> str:
 
 
 def _separator(cells: list[str], notes: list[str]) -> str:
-    """What stands between the tags of a song: a comma if there are no semicolons and it makes tags of several songs."""
+    """What stands between the tags of a song: a comma if no row has a semicolon and it makes fewer or shared tags."""
     if not any(";" in cell for cell in cells) and any("|" in cell for cell in cells):
         notes.append("tags: separated at |, since no row has a semicolon")
         return "|"
     if any(";" in cell for cell in cells) or not any("," in cell for cell in cells):
         return ";"
     songs_of = Counter(tag for cell in cells for tag in {part.strip() for part in cell.split(",")} - {""})
-    if min(songs_of.values(), default=0) > 1:
+    if min(songs_of.values(), default=0) > 1 or len(songs_of) < len(set(cells)):
         notes.append("tags: separated at commas, since no row has a semicolon")
         return ","
     notes.append(

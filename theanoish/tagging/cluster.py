@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from theanoish import scheduler
-from theanoish.data.audio import AudioError
 from theanoish.errors import InputError, listed
 from theanoish.scheduler import python_version
-from theanoish.tagging.songs import SONGS_AHEAD, Failure, read_song
+from theanoish.tagging.songs import SONGS_AHEAD, Failure, read_or_explain
 from theanoish.tagging.tagger import Tagger
 from theanoish.tagging.taggram import Taggram
 
@@ -77,10 +76,8 @@ def tag_on_cluster(client: Any, tagger: Tagger, paths: Iterable[Path], hop: floa
 
 def tag_here(tagger: Tagger, path: str, hop: float) -> Taggram | Failure:
     """What a worker does with a song."""
-    try:
-        return tagger.listen(read_song(Path(path), tagger.representation), hop)
-    except AudioError as error:
-        return Failure(Path(path), error.reason)
+    song = read_or_explain(Path(path), tagger.representation)
+    return song if isinstance(song, Failure) else tagger.listen(song, hop)
 
 
 def _check_workers(client: Any) -> None:

@@ -14,21 +14,19 @@ ABOUT = (
 _BLOCK = 1024  # songs compared with all others at a time
 
 
-def nearest(units: Sequence[NDArray[np.float32]], count: int = LIKE) -> list[list[tuple[int, float]]]:
+def nearest(units: Sequence[NDArray[np.float32]]) -> list[list[tuple[int, float]]]:
     """For each song the others that are most like it, and the cosine with each, the most alike first.
 
     Parameters
     ----------
     units : sequence of float32 arrays (units,)
         Of each song, the mean of the hidden units over its windows.
-    count : int
-        Songs to name, if there are as many others.
     """
     if len(units) < 2:
         return [[] for _ in units]
     songs = np.stack(units)
     songs /= np.maximum(np.linalg.norm(songs, axis=1, keepdims=True), 1e-12)
-    count = min(count, len(songs) - 1)
+    count = min(LIKE, len(songs) - 1)
     found: list[list[tuple[int, float]]] = []
     for first in range(0, len(songs), _BLOCK):
         cosines = songs[first : first + _BLOCK] @ songs.T

@@ -1,6 +1,5 @@
 """Sound that a program has in memory, as a song."""
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theanoish.errors import InputError
-from theanoish.representation import FULL_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Representation
+from theanoish.representation import FULL_SCALE, WINDOW_SAMPLES, Representation
 from theanoish.tagging.songs import Song
 
 
@@ -36,22 +35,20 @@ def at_16_khz(samples: NDArray[Any], sample_rate: int | None) -> NDArray[np.int1
     InputError
         If there is no sample rate, or samples are none, not finite, or of another dtype or shape.
     """
+    from theanoish.data.audio import resampled, to_int16  # only to listen, too
+
     if sample_rate is None or sample_rate < 1:
         raise InputError(f"sample_rate is {sample_rate}; give the samples per second of the array")
     values = np.asarray(samples)
-    if values.ndim not in (1, 2) or values.size == 0 or not (values.dtype == np.int16 or values.dtype.kind == "f"):
+    channels_first = values.ndim == 2 and values.shape[1] > len(values)  # as librosa and torchaudio have it
+    of_sound = values.dtype == np.int16 or values.dtype.kind == "f"
+    if values.ndim not in (1, 2) or values.size == 0 or channels_first or not of_sound:
         raise InputError(
             f"samples are {values.dtype}, shape {values.shape}; they must be int16 or floats in [-1, 1), with shape "
             "(samples,) or (samples, channels)"
         )
     if not np.isfinite(values).all():
         raise InputError("samples hold numbers that are not finite; mend them")
-    mono = values.astype(np.float32) / (FULL_SCALE if values.dtype == np.int16 else 1)
+    mono: NDArray[np.float32] = values.astype(np.float32) / np.float32(FULL_SCALE if values.dtype == np.int16 else 1)
     mono = mono.mean(axis=1) if mono.ndim == 2 else mono
-    if sample_rate != SAMPLE_RATE:
-        from scipy.signal import resample_poly  # slow to import, and seldom needed
-
-        ratio = Fraction(SAMPLE_RATE, sample_rate)
-        mono = resample_poly(mono, ratio.numerator, ratio.denominator)
-    whole: NDArray[np.int16] = np.clip(np.rint(mono * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-    return whole
+    return np.concatenate([to_int16(part) for part in resampled([mono], round(sample_rate))])

@@ -116,7 +116,7 @@ def read_names(path: Path) -> tuple[str, str]:
 def read_songs(paths: Iterable[Path], representation: Representation, workers: int) -> Iterator[Song | Failure]:
     """Read songs in `workers` processes, in the order of `paths`."""
     unread = deque(paths)
-    read = partial(_read_or_explain, representation=representation)
+    read = partial(read_or_explain, representation=representation)
     while unread:
         try:
             with closing(in_order(read, tuple(unread), workers, SONGS_AHEAD * workers)) as songs:
@@ -131,7 +131,8 @@ def read_songs(paths: Iterable[Path], representation: Representation, workers: i
                 yield Failure(path, "the process that decodes it dies, perhaps for want of memory")
 
 
-def _read_or_explain(path: Path, representation: Representation) -> Song | Failure:
+def read_or_explain(path: Path, representation: Representation) -> Song | Failure:
+    """As `read_song`, the reason taking the place of an error."""
     from theanoish.data.audio import AudioError
 
     try:

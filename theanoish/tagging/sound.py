@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import soundfile
 
-from theanoish.data.audio import decode
+from theanoish.data.audio import decode, opened_by_ffmpeg
 from theanoish.files import written_whole
 from theanoish.representation import SAMPLE_RATE
 from theanoish.tagging.taggram import Taggram
@@ -62,7 +62,7 @@ def _type_of(taggram: Taggram) -> str:
     if taggram.remark:  # damage and the like, which every browser hears in its own way
         return ""
     try:
-        with av.open(str(taggram.path)) as container:
+        with taggram.path.open("rb") as file, opened_by_ffmpeg(file) as container:
             [stream] = container.streams.audio
             kind, codecs = PLAYED.get(container.format.name, ("", set()))
             lengths = [(container.duration or 0) / av.time_base]
@@ -81,7 +81,11 @@ def _made_of(taggram: Taggram) -> bytes:
     import av
 
     made = b""
-    with suppress(av.FFmpegError, OSError, ValueError), av.open(str(taggram.path)) as container:
+    with (
+        suppress(av.FFmpegError, OSError, ValueError),
+        taggram.path.open("rb") as file,
+        opened_by_ffmpeg(file) as container,
+    ):
         stream = container.streams.best("audio")
         rate = 44_100 if stream.rate % 11_025 == 0 else 48_000
         made = _as_mp3(_frames(container, stream), rate)

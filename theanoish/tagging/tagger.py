@@ -73,7 +73,7 @@ class Tagger:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is compiled, to be sent to another machine."""
-        return {name: value for name, value in vars(self).items() if name != "_predictor"} | {"_compiled": {}}
+        return {name: value for name, value in vars(self).items() if name != "_windows_a_call"} | {"_compiled": {}}
 
     def __repr__(self) -> str:
         return f"<theanoish network {self.name}, {len(self.tags)} tags: {', '.join(self.tags[:3])}, ...>"
@@ -243,9 +243,7 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
     """
     if path is None:
         path = DEFAULT_MODEL
-        if not path.is_file():
-            raise InputError(f"{path}: the weights that come with this project are missing; name a --checkpoint")
-    elif str(path) in OWN and not path.exists():
+    elif str(path) in OWN and not path.is_file() and not (path / "checkpoint.pkl").exists():
         path = MODELS / OWN[str(path)]
     if path.is_dir():
         path /= "checkpoint.pkl"
@@ -255,7 +253,7 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
     worth = read_worth(path, saved["update"])
     left_out = frozenset() if all_tags else worth.rare
     if left_out >= set(saved["tags"]):
-        raise InputError(f"{path.with_suffix('.json')}: calls every tag too rare; take them all with --all-tags")
+        raise InputError(f"{path.with_suffix('.json')}: calls every tag too rare; take them all: all_tags, --all-tags")
     if not all_tags and not left_out | worth.chance >= set(saved["tags"]):
         left_out |= worth.chance
     return Tagger(network, saved["tags"], left_out, worth)

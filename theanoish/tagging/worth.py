@@ -89,7 +89,7 @@ def _worth(
     beside = (
         f"The number with a tag's name is its AUC there; names below {DOUBTED:.2f} are faint on pages and pictures."
     )
-    return Worth([*sentences, beside], {tag: auc for tag, (auc, _) in defined.items()}, rare, frozenset(chance) - rare)
+    return Worth([*sentences, beside], {tag: auc for tag, (auc, _) in defined.items()}, rare, frozenset(chance))
 
 
 def _mean(auc: float, clips: int, of: str = _OWN) -> str:

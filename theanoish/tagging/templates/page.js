@@ -221,8 +221,9 @@
     if (text.startsWith("OggS") && at("\x01vorbis") > 0) return little(at("\x01vorbis") + 12);
     if (at("ftyp") === 4 && at("mp4a") > 0) return view.getUint16(at("mp4a") + 28);
     const tags = text.startsWith("ID3") ? 10 + [6, 7, 8, 9].reduce((size, i) => size * 128 + view.getUint8(i), 0) : 0;
-    const frame = text.slice(tags).search(/\xff[\xe2\xe3\xf2\xf3\xfa\xfb][^\xf0-\xff]/), header = view.getUint32(tags + Math.max(0, frame));
-    return frame < 0 ? 48000 : [44100, 48000, 32000, 0][(header >>> 10) & 3] / [4, 0, 2, 1][(header >>> 19) & 3];
+    if (!/^\xff[\xe2\xe3\xf2\xf3\xfa\xfb][^\xf0-\xff]/.test(text.slice(tags))) return 48000;
+    const header = view.getUint32(tags);
+    return [44100, 48000, 32000, 0][(header >>> 10) & 3] / [4, 0, 2, 1][(header >>> 19) & 3];
   }
   // The mean of a song's channels at its own rate, and what plays it: its file, or WAV where the browser takes that to be of another length.
   async function soundOf(file) {
