@@ -55,6 +55,8 @@ def test_an_array_is_heard_as_its_file_is(model, tmp_path, rate, channels, toler
         (np.zeros((2, 2, 2), np.float32), 16_000, "shape"),
         (np.zeros((2, 9), np.float32), 16_000, "shape"),  # as librosa has it
         (np.full(9, np.nan), 16_000, "finite"),
+        (np.zeros(9, np.float32), 44.1, "samples per second"),
+        (np.full(9, 4000.0), 16_000, "4000 times full scale"),
     ],
 )
 def test_arrays_that_are_no_sound(model, samples, rate, words):

@@ -1,5 +1,6 @@
 """Files that are written whole: what stands there before, links, devices, full disks, and what is left of kills."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -164,6 +165,31 @@ def test_damaged_json(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.json: cannot be read"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    (tmp_path / "a").touch()
+    (tmp_path / "a").chmod(0o646)
+    write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o646
+
+
+def test_disks_that_cannot_sync_a_folder(tmp_path, monkeypatch):
+    """As CIFS and WSL's; of a file it is an error."""
+    sync, refused = os.fsync, []
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) or refused:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "a", "text")
+    assert (tmp_path / "a").read_text() == "text"
+    refused.append(True)
+    with pytest.raises(OSError, match="Invalid"):
+        write_text(tmp_path / "a", "other")
+    assert (tmp_path / "a").read_text() == "text"
 
 
 def test_places_that_cannot_be_written(tmp_path, monkeypatch):

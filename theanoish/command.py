@@ -6,9 +6,11 @@ script's first line to its last. A traceback means a fault of this program.
 
 import argparse
 import atexit
+import errno
 import io
 import os
 import signal
+import stat
 import sys
 import time
 import traceback
@@ -19,9 +21,9 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from theanoish.errors import InputError
+from theanoish.interrupt import SIGNALS
 from theanoish.machine import cache_folder, processor
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]  # that a terminal obeys
 _ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
 
@@ -31,7 +33,7 @@ _before: list[tuple[Any, ...]] = []  # what the process was like before its scri
 
 def _state() -> tuple[Any, ...]:
     environment = {name: os.environ.get(name) for name in ("MATPLOTLIBRC", "MPLBACKEND")}
-    handlers = [signal.getsignal(number) for number in _SIGNALS]
+    handlers = [signal.getsignal(number) for number in SIGNALS]
     return handlers, environment, sys.stdout, sys.stderr, sys.excepthook, sys.unraisablehook
 
 
@@ -41,7 +43,7 @@ def _restore(state: tuple[Any, ...]) -> None:
         if isinstance(stream, _Printed):
             stream.detach()  # it would close what it writes to when it goes
     handlers, environment, sys.stdout, sys.stderr, sys.excepthook, sys.unraisablehook = state
-    for number, handler in zip(_SIGNALS, handlers, strict=True):
+    for number, handler in zip(SIGNALS, handlers, strict=True):
         if handler is not None:  # which would not be Python's
             signal.signal(number, handler)
     for name, value in environment.items():
@@ -53,7 +55,7 @@ def _restore(state: tuple[Any, ...]) -> None:
 def begin_script() -> None:
     """Before the imports of a script, which take seconds: nothing is to be kept yet if they are interrupted or fail."""
     _before[:] = [_state()]
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, _end_at_once)
     for descriptor in (0, 1, 2):  # a closed one would be the number of the next file that is opened
         try:
@@ -98,11 +100,11 @@ def run_script(main: Callable[[], int]) -> int:
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
         interrupted = True
-        for each in _SIGNALS:
+        for each in SIGNALS:
             signal.signal(each, _end_at_once)
         raise KeyboardInterrupt
 
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, interrupt)
     sys.unraisablehook = _end_if_interrupted
     sys.stdout, sys.stderr = _Printed.instead_of(sys.stdout, _ESCAPES), _Printed.instead_of(sys.stderr, {})
@@ -226,7 +228,7 @@ def _end_at_once(number: int, frame: FrameType | None) -> None:
 
 def _ignore_signals() -> None:
     """Once all is done: what Python still clears away must not change the exit status."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -277,7 +279,9 @@ class _Printed(io.TextIOWrapper):
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
+        there = os.fstat(self.fileno())
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # or Python would complain at its end
-        if not isinstance(error, BrokenPipeError):
+        gone = error.errno == errno.EIO and stat.S_ISCHR(there.st_mode)  # a terminal that was closed
+        if not isinstance(error, BrokenPipeError) and not gone:
             error.filename = "standard output"
             raise error

@@ -45,6 +45,12 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None])
         taken.add(place)
 
 
+def check_page(path: Path) -> None:
+    """Find that a page would take the place of a song or a checkpoint, its own name having been forgotten."""
+    if path.suffix.lower() not in (".html", ".htm", ".xhtml") and not _is_special(path):
+        raise InputError(f"{path}: is no name for a page; name a file to write that ends in .html")
+
+
 def check_creatable(path: Path) -> None:
     """As `check_writable`, if missing folders will be made."""
     if path.parent.exists():
@@ -153,6 +159,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         try:
             yield beside
             sync_to_disk(beside)
+            if target.exists():
+                shutil.copymode(target, beside)
             os.replace(beside, target)
             sync_to_disk(target.parent)
         finally:
@@ -218,14 +226,17 @@ def sync_to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # of a folder many network and shared disks know no such thing: CIFS, vboxsf, WSL's
+            raise
     finally:
         os.close(descriptor)
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:
     """Raise InputError if the disk of a folder has no room for `needed` bytes."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
+    total, _, free = shutil.disk_usage(folder)
+    if total and needed > free:  # some disks do not say their size
         raise InputError(
             f"{folder}: {needed / 1e9:.2f} GB are needed for the {purpose} but {free / 1e9:.2f} GB are free; "
             "make room or name another folder"

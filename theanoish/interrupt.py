@@ -1,12 +1,16 @@
-"""Stopping long work at Ctrl-C or SIGTERM, if its state can be kept."""
+"""Stopping long work at Ctrl-C, SIGTERM or the terminal's end, if its state can be kept."""
 
 import signal
 import threading
 from types import FrameType
 
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # of a terminal that closes; `nohup` has it ignored
+    SIGNALS.append(signal.SIGHUP)
+
 
 class StopRequest:
-    """Catches SIGINT and SIGTERM while it is entered, for a loop that asks `requested` between its steps.
+    """Catches these signals while it is entered, for a loop that asks `requested` between its steps.
 
     A second signal is handled as before it was entered, for a step that hangs. Outside the main thread, where Python
     takes no signals, it never reports one.
@@ -18,7 +22,7 @@ class StopRequest:
     def __enter__(self) -> "StopRequest":
         self._previous = {}
         if threading.current_thread() is threading.main_thread():
-            self._previous = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+            self._previous = {s: signal.signal(s, self._note) for s in SIGNALS}
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -28,7 +28,8 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         base = Path.home() / "Library/Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        named = Path(os.environ.get("XDG_CACHE_HOME", ""))  # not absolute, such as "~/.cache", it is to be ignored
+        base = named if named.is_absolute() else Path.home() / ".cache"
     return base / "theanoish"
 
 

@@ -134,7 +134,7 @@ class _Worker(SpawnProcess):
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], Any], item: Item, place: int) -> Future[_Returned]:
     """Submit a task; a worker that is started for it holds signals back until it ignores them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         return pool.submit(_call, function, item, place)
     finally:
@@ -151,6 +151,7 @@ def _prepare_worker(shared: _Shared) -> None:
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _keep_freed_memory()
     threadpool_limits(1)  # of the libraries that are loaded, which with more threads may give other last bits
     os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # of others

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import resource
@@ -20,7 +21,7 @@ from theanoish.data import build as builds
 from theanoish.data.build import BuildSettings, BuildStopped, build
 from theanoish.data.dataset import Dataset
 from theanoish.data.mel import log_mel
-from theanoish.data.storage import STRUCTURE_BYTES
+from theanoish.data.storage import STRUCTURE_BYTES, reserve
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.machine import versions_in_use
@@ -470,3 +471,17 @@ def test_three_real_clips_with_the_official_tables(tmp_path):
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["raw/count"][:].tolist() == [465_984] * 3
         assert file["mel_256_256/count"][:].tolist() == [1820] * 3
+
+
+def test_room_is_taken_on_disks_that_reserve_none(tmp_path, monkeypatch):
+    """There glibc writes zeros, but not to a file that is open for writing alone or for appending."""
+
+    def write_zeros(descriptor, begin, size):
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        assert flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_APPEND
+        os.pwrite(descriptor, bytes(size), begin)
+
+    monkeypatch.setattr(os, "posix_fallocate", write_zeros)
+    (tmp_path / "a").write_bytes(b"before")
+    reserve(tmp_path / "a", 9)
+    assert (tmp_path / "a").read_bytes() == b"before" + bytes(9)

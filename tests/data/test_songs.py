@@ -134,6 +134,14 @@ def test_commas_that_make_no_tags_of_several_songs_stay(folder):
     assert songs.tags == ["odd", "sad", "slow"]  # fewer than as a whole, though one of them is one song's
 
 
+def test_lists_as_pandas_and_numpy_write_them(folder):
+    songs, _ = read(
+        folder, "file,tags\na.mp3,\"['slow', 'sad']\"\nb.wav,['sad']\nc.flac,['slow' 'sad']\nunlisted.ogg,[live\n"
+    )
+    assert songs.tags == ["[live", "sad", "slow"]
+    assert songs.labels.sum(axis=0).tolist() == [1, 3, 2]
+
+
 def test_two_forms_of_a_name_are_two_files_and_one_name_in_two_folders_is_asked_for(folder):
     for name in ("caf\u00e9.mp3", "cafe\u0301.mp3", "Björk/a.mp3", "Björk/d.mp3"):
         (folder / name).touch()

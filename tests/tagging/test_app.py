@@ -133,6 +133,13 @@ def test_commands_write_one_small_file_of_a_checkpoint(tmp_path, raw_checkpoint)
         tag.main([])
 
 
+def test_a_checkpoint_is_not_taken_for_a_page(raw_checkpoint):
+    before = raw_checkpoint.read_bytes()
+    with pytest.raises(InputError, match="is no name for a page"):
+        app.main([str(raw_checkpoint)])  # the page's name is forgotten
+    assert raw_checkpoint.read_bytes() == before
+
+
 def test_networks_that_ship_say_what_their_tags_are_worth_in_two_megabytes_together(tmp_path):
     size, page = 0, tmp_path / "app.html"
     for model in DEFAULT_MODEL.parent.glob("*.pkl"):

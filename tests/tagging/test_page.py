@@ -59,6 +59,7 @@ def write(path, **how):
         ("mp3 by its content.wav", {"format": "MP3"}, "audio/mpeg"),
         ("a.m4a", {"codec": "aac"}, "audio/mp4"),
         ("a.opus", {"codec": "libopus"}, "audio/ogg"),
+        ("a.raw", {"format": "WAV"}, "audio/wav"),
     ],
 )
 def test_files_that_browsers_play_are_embedded_as_they_are(tmp_path, name, how, kind):

@@ -172,6 +172,7 @@ def test_a_page_that_tags_may_be_written_beside_songs_tags(folder, mel_checkpoin
         ("songs/a.mp3 --picture a.pgf", "no kind of picture"),
         ("songs/a.mp3 --checkpoint songs/a.mp3", "songs/a.mp3"),
         ("empty", "no audio file"),
+        ("--app songs/a.mp3", "songs/a.mp3: is no name for a page"),
     ],
 )
 def test_what_cannot_be_is_a_message(folder, mel_checkpoint, arguments, message, capsys):

@@ -74,6 +74,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def build_settings(args: argparse.Namespace) -> BuildSettings:
     source = args.songs or args.source or (DEMO_SOURCE if args.demo else DEFAULT_SOURCE)
+    if not args.output and not source.resolve().name:
+        raise InputError(f"{source}: has no name that the data set could have; name it with --output")
     return BuildSettings(
         source=source,
         output=args.output or source.resolve().with_name(f"{source.resolve().name}.h5"),

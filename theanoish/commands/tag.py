@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tqdm import tqdm
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from theanoish.command import checkpoint_path, escaped, positive, user_path
 from theanoish.data.folder import SUFFIXES
 from theanoish.errors import InputError
-from theanoish.files import check_outputs, lock
+from theanoish.files import check_outputs, check_page, lock
 from theanoish.machine import usable_cores
 from theanoish.tagging.likeness import nearest
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, check_hop, find_songs, name_of
@@ -131,7 +131,7 @@ def kept_beside(args: argparse.Namespace, several: bool) -> Iterator[BinaryIO]:
     outputs = [path for path in (args.csv, args.json, args.html, args.picture) if path]
     place = next((path for path in outputs if path.is_file() or path.is_dir() or not path.exists()), None)
     if not several or place is None:
-        with TemporaryFile() as file:
+        with SpooledTemporaryFile(2**26) as file:  # on disk from 64 MB on: a machine may have none to write to
             yield cast(BinaryIO, file)
         return
     path = place / "songs.unfinished" if place.is_dir() else Path(f"{os.path.realpath(place)}.unfinished")
@@ -144,6 +144,7 @@ def kept_beside(args: argparse.Namespace, several: bool) -> Iterator[BinaryIO]:
 
 def write_app(args: argparse.Namespace) -> None:
     check_outputs([args.app], [*args.songs, args.checkpoint])
+    check_page(args.app)
     from theanoish.tagging import app
 
     app.write_app(args.app, args.checkpoint, args.all_tags)

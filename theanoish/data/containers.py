@@ -26,9 +26,14 @@ _BEGINNINGS = [
 _NOT_ZERO, _CHUNK_NAME = re.compile(rb"[^\0]"), re.compile(rb"[ -~]{4}")
 
 
+def _mapped(file: BinaryIO) -> mmap.mmap:
+    """A file's content; private, since disks that are read past the cache (FUSE with direct_io) share no mapping."""
+    return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+
+
 def second_begin(file: BinaryIO) -> int | None:
     """Where a second file begins behind the first, of kinds of which decoders play the first without a word."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with _mapped(file) as content:
         for kind in _BEGINNINGS:
             if kind.search(content, 0, 64) and (second := kind.search(content, 4096)):  # several streams begin together
                 return second.start()
@@ -50,7 +55,7 @@ def unread(file: BinaryIO, begin: int | None) -> int:
     size = os.fstat(file.fileno()).st_size
     if begin is None or begin >= size:
         return 0
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with _mapped(file) as content:
         order, width = _CHUNKS.get(content[:4], ("little", 4))
         end = _begin_of_tags(content)
         while found := _NOT_ZERO.search(content, begin, max(begin, end)):
@@ -101,5 +106,5 @@ def _seven_bits(number: bytes) -> int:
 
 def is_encrypted(file: BinaryIO) -> bool:
     """Whether a file bears a mark of encryption; damaged ones may by chance."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with _mapped(file) as content:
         return _ENCRYPTED.search(content) is not None

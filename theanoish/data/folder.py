@@ -1,6 +1,7 @@
 """The audio files of a folder."""
 
 import os
+import stat
 from collections import Counter
 from pathlib import Path
 
@@ -38,11 +39,18 @@ def audio_files(folder: Path, others: Counter[str] | None = None) -> list[Path]:
         seen.add((status.st_dev, status.st_ino))
         folders[:] = [name for name in folders if not _is_hidden(name)]
         for path in (Path(parent, name) for name in names if not _is_hidden(name)):
-            if path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink()):
+            if path.suffix.lower() in SUFFIXES and _may_be_read(path):
                 files.append(path)
             elif others is not None:
                 others[path.suffix.lower() or "without an ending"] += 1
     return sorted(files)
+
+
+def _may_be_read(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a link to nowhere, or in a folder that must not be entered
+        return True
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,11 +1,13 @@
 """A folder of songs and a table of their labels, as annotations like MagnaTagATune's."""
 
+import ast
 import os
 import posixpath
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -173,6 +175,8 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
     tag_columns = [i for i, name in enumerate(header) if name and i not in no_tags]
     if "tags" in columns:
         tag_columns = []  # what else is in the table is for its reader
+        for _, row in content:
+            row[columns["tags"]] = _unlisted(row[columns["tags"]])
     separator = _separator([row[columns["tags"]] for _, row in content] if "tags" in columns else [], notes)
     songs: list[_Song] = []
     lines: dict[str, int] = {}
@@ -255,6 +259,17 @@ def _separator(cells: list[str], notes: list[str]) -> str:
         "each row was taken as one tag"
     )
     return ";"
+
+
+def _unlisted(cell: str) -> str:
+    """A list of tags as pandas and JSON write it, ['rock', 'pop'], with semicolons; anything else as it is."""
+    if not cell.strip().startswith(("[", "(", "{")):
+        return cell
+    with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        items = ast.literal_eval(re.sub(r"""(['"])\s+(['"])""", r"\1, \2", cell.strip()))  # NumPy has no commas
+        if isinstance(items, list | tuple | set):
+            return ";".join(map(str, items))
+    return cell
 
 
 def _by_form(paths: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

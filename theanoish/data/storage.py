@@ -98,7 +98,9 @@ def _make_room(path: Path, representations: Sequence[Representation], samples: i
 
 def reserve(path: Path, size: int) -> None:
     """Take `size` bytes behind the end of a file from the disk: HDF5 crashes where it meets a full one."""
-    with path.open("ab") as file:
+    path.touch()
+    # Not "ab": on disks that reserve nothing, as NFS and exFAT, glibc writes, but not to a file open for appending.
+    with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
         try:
             if hasattr(os, "posix_fallocate"):

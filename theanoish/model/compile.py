@@ -48,9 +48,10 @@ def compile_function(
             list(inputs), outputs, updates=updates or {}, givens=givens or {}, mode=mode, trust_input=True
         )
     except OSError as error:
+        remedy = "PYTENSOR_FLAGS=base_compiledir=FOLDER" if error.filename else "TMPDIR=FOLDER"
         raise InputError(
-            f"PyTensor cannot write what it compiles ({error.filename}: {error.strerror}); name a folder that can be "
-            "written: PYTENSOR_FLAGS=base_compiledir=FOLDER"
+            f"PyTensor cannot write what it compiles ({error.filename or ''}: {error.strerror}); name a folder that can "
+            f"be written: {remedy}"
         ) from error
 
 

@@ -35,9 +35,9 @@ def at_16_khz(samples: NDArray[Any], sample_rate: int | None) -> NDArray[np.int1
     InputError
         If there is no sample rate, or samples are none, not finite, or of another dtype or shape.
     """
-    from theanoish.data.audio import resampled, to_int16  # only to listen, too
+    from theanoish.data.audio import LOUDEST, SAMPLE_RATES, resampled, to_int16  # only to listen, too
 
-    if sample_rate is None or sample_rate < 1:
+    if sample_rate is None or not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1]:
         raise InputError(f"sample_rate is {sample_rate}; give the samples per second of the array")
     values = np.asarray(samples)
     channels_first = values.ndim == 2 and values.shape[1] > len(values)  # as librosa and torchaudio have it
@@ -50,5 +50,7 @@ def at_16_khz(samples: NDArray[Any], sample_rate: int | None) -> NDArray[np.int1
     if not np.isfinite(values).all():
         raise InputError("samples hold numbers that are not finite; mend them")
     mono: NDArray[np.float32] = values.astype(np.float32) / np.float32(FULL_SCALE if values.dtype == np.int16 else 1)
+    if (peak := float(np.abs(mono).max())) > LOUDEST:
+        raise InputError(f"samples reach {peak:.0f} times full scale; floats must be in [-1, 1)")
     mono = mono.mean(axis=1) if mono.ndim == 2 else mono
     return np.concatenate([to_int16(part) for part in resampled([mono], round(sample_rate))])

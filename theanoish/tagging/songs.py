@@ -109,8 +109,17 @@ def read_names(path: Path) -> tuple[str, str]:
     except (av.FFmpegError, OSError, ValueError):
         return "", ""
     tags = {key.lower(): value for each in reversed(carried) for key, value in each.items()}
-    title, artist = (" ".join(_CONTROLS.sub(" ", tags.get(key, "")).split())[:_LONGEST_NAME] for key in _NAMES)
+    title, artist = (" ".join(_CONTROLS.sub(" ", _read(tags.get(key, ""))).split())[:_LONGEST_NAME] for key in _NAMES)
     return title, artist
+
+
+def _read(text: str) -> str:
+    """A tag as text; what is no UTF-8, as in ID3v1 and WAV, is mostly Windows-1252."""
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:  # its bytes are kept as surrogates
+        return text.encode(errors="surrogateescape").decode("cp1252", errors="replace")
 
 
 def read_songs(paths: Iterable[Path], representation: Representation, workers: int) -> Iterator[Song | Failure]:

@@ -67,9 +67,12 @@ def _type_of(taggram: Taggram) -> str:
             kind, codecs = PLAYED.get(container.format.name, ("", set()))
             lengths = [(container.duration or 0) / av.time_base]
             played = stream.codec_context.name in codecs and RATES_PLAYED[0] <= stream.rate <= RATES_PLAYED[1]
-        with suppress(soundfile.SoundFileError), taggram.path.open("rb") as file:  # which does not open all of them
-            audio = soundfile.info(file)
-            lengths.append(audio.duration)
+        with (
+            suppress(soundfile.SoundFileError),  # which does not open all of them
+            taggram.path.open("rb") as file,
+            soundfile.SoundFile(file.fileno(), closefd=False) as audio,  # or it would go by a name that ends in .raw
+        ):
+            lengths.append(audio.frames / audio.samplerate)
             played &= audio.format != "RF64"  # a WAV to FFmpeg
     except (av.FFmpegError, OSError, ValueError):  # one with several sounds, or libsndfile's alone
         return ""

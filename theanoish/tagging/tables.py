@@ -1,6 +1,7 @@
 """The tags of songs as text, JSON and CSV; files are written song by song, so that memory does not grow with them."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -97,7 +98,13 @@ def write_songs_csv(path: Path, tags: list[str], songs: Iterable[Taggram]) -> No
         written_whole(path) as beside,
         beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "seconds", *tags])
+        file.write(_csv_line(["file", "seconds", *tags]))
         for song in songs:
-            writer.writerow([song.path, f"{song.seconds:.3f}", *(f"{mean:.5f}" for mean in song.means)])
+            file.write(_csv_line([song.path, f"{song.seconds:.3f}", *(f"{mean:.5f}" for mean in song.means)]))
+
+
+def _csv_line(fields: Sequence[Any]) -> str:
+    """A row; before Python 3.13 only a writer that ends lines with a carriage return quotes names that hold one."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    return text.getvalue().removesuffix("\r\n") + "\n"
