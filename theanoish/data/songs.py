@@ -1,13 +1,11 @@
 """A folder of songs and a table of their labels, as annotations like MagnaTagATune's."""
 
-import ast
 import os
 import posixpath
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -20,16 +18,10 @@ from theanoish.data.annotations import Annotations
 from theanoish.data.csv_table import Faults, read_rows
 from theanoish.data.folder import audio_files
 from theanoish.data.hdf5 import SPLITS
+from theanoish.data.tag_cells import NO, YES, plain, separator_of, unlisted
 from theanoish.errors import InputError, listed
 
 SHARES = (0.7, 0.15, 0.15)  # of the splits, if they are drawn
-# As people, and spreadsheets in their languages, write 1 and 0 in a tag's column.
-YES = (
-    "1", "true", "yes", "y", "t", "x", "on", "✓", "✔", "wahr", "ja", "vrai", "oui", "vero", "sì", "verdadero", "sí",
-)  # fmt: skip
-NO = (
-    "", "0", "false", "no", "n", "f", "-", "off", "na", "nan", "null", "none", "falsch", "nein", "faux", "non", "falso",
-)  # fmt: skip
 # Columns as beets, Mp3tag and Rekordbox call them: the first that says something, if there is none of our own name.
 ALIASES = {
     "file": ("filename", "file name", "path", "location"),
@@ -57,8 +49,8 @@ def read_labels(folder: Path, table: Path, seed: int) -> tuple[Annotations, list
     """Read a table of labels.
 
     Its columns are separated by commas, semicolons or tabs: ``file`` (relative to `folder`, absolute here or on another
-    computer, or a name alone if only one file has it) and ``tags`` (separated by semicolons, by ``|``, or by commas if
-    each part is then a tag of several songs), or instead of ``tags`` a column per tag with 1, 0 or nothing (or TRUE,
+    computer, or a name alone if only one file has it) and ``tags`` (a list, or separated by semicolons, ``|`` or
+    commas: `theanoish.data.tag_cells`), or instead of ``tags`` a column per tag with 1, 0 or nothing (or TRUE,
     yes, x ...); perhaps ``artist``, ``title``, ``album`` and ``split``.
 
     Parameters
@@ -176,8 +168,8 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
     if "tags" in columns:
         tag_columns = []  # what else is in the table is for its reader
         for _, row in content:
-            row[columns["tags"]] = _unlisted(row[columns["tags"]])
-    separator = _separator([row[columns["tags"]] for _, row in content] if "tags" in columns else [], notes)
+            row[columns["tags"]] = unlisted(row[columns["tags"]])
+    separator = separator_of([row[columns["tags"]] for _, row in content] if "tags" in columns else [], notes)
     songs: list[_Song] = []
     lines: dict[str, int] = {}
     for line, row in content:
@@ -200,11 +192,11 @@ def _read_table(table: Path, places: Callable[[str], list[str]], faults: Faults,
         if "split" in columns and split not in SPLITS:
             faults[f"'split' must be {', '.join(SPLITS)}"].append(f"line {line}: {cell('split')!r}")
         for i in tag_columns:
-            if _plain(row[i]) not in (*YES, *NO):
+            if plain(row[i]) not in (*YES, *NO):
                 kind = "a tag's column must hold 1, 0 or nothing; call a column of words 'tags', or export genres, too"
                 faults[kind].append(f"line {line}, {header[i]!r}: {row[i]!r}")
         tags = {unicodedata.normalize("NFC", tag.strip()) for tag in cell("tags").split(separator)} - {""}
-        tags |= {header[i] for i in tag_columns if _plain(row[i]) in YES}
+        tags |= {header[i] for i in tag_columns if plain(row[i]) in YES}
         songs.append(_Song(path, cell("artist"), cell("title"), cell("album"), split, frozenset(tags)))
     return songs
 
@@ -236,40 +228,6 @@ def _joined(folder: str, name: str) -> str:
     if not folder or _normal(folder).endswith(f"/{_normal(name)}"):
         return folder or name
     return f"{folder}/{name}"
-
-
-def _plain(cell: str) -> str:
-    """A cell of a tag's column, with 1 and 0 of any number of decimals as such."""
-    return re.sub(r"^([01])[.,]0+$", r"\1", cell.strip().casefold())
-
-
-def _separator(cells: list[str], notes: list[str]) -> str:
-    """What stands between the tags of a song: a comma if no row has a semicolon and it makes fewer or shared tags."""
-    if not any(";" in cell for cell in cells) and any("|" in cell for cell in cells):
-        notes.append("tags: separated at |, since no row has a semicolon")
-        return "|"
-    if any(";" in cell for cell in cells) or not any("," in cell for cell in cells):
-        return ";"
-    songs_of = Counter(tag for cell in cells for tag in {part.strip() for part in cell.split(",")} - {""})
-    if min(songs_of.values(), default=0) > 1 or len(songs_of) < len(set(cells)):
-        notes.append("tags: separated at commas, since no row has a semicolon")
-        return ","
-    notes.append(
-        "warning: 'tags' has commas but no semicolon, and what a comma separates is often one song's alone: "
-        "each row was taken as one tag"
-    )
-    return ";"
-
-
-def _unlisted(cell: str) -> str:
-    """A list of tags as pandas and JSON write it, ['rock', 'pop'], with semicolons; anything else as it is."""
-    if not cell.strip().startswith(("[", "(", "{")):
-        return cell
-    with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        items = ast.literal_eval(re.sub(r"""(['"])\s+(['"])""", r"\1, \2", cell.strip()))  # NumPy has no commas
-        if isinstance(items, list | tuple | set):
-            return ";".join(map(str, items))
-    return cell
 
 
 def _by_form(paths: list[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -50,8 +50,8 @@ def compile_function(
     except OSError as error:
         remedy = "PYTENSOR_FLAGS=base_compiledir=FOLDER" if error.filename else "TMPDIR=FOLDER"
         raise InputError(
-            f"PyTensor cannot write what it compiles ({error.filename or ''}: {error.strerror}); name a folder that can "
-            f"be written: {remedy}"
+            f"PyTensor cannot write what it compiles ({error.filename or ''}: {error.strerror}); name a folder that "
+            f"can be written: {remedy}"
         ) from error
 
 
