@@ -1,7 +1,7 @@
-"""Table 1 on the test clips of each sound font: python results/by_font.py runs/two_fonts
+"""Table 1 on the test clips of each sound font: python results/by_font.py runs/two_fonts results/by_font.json
 
-The clips of TimGM6mb have numbers below 20,000 (results/merge.py). Prints each network's mean AUC and its difference
-from the other front end, with 95 % intervals over seeds and clips.
+The clips of TimGM6mb have numbers below 20,000 (results/merge.py). Of each network there is the mean AUC, of each size
+the difference of the front ends, with 95 % intervals over seeds and clips.
 """
 
 import sys
@@ -10,6 +10,7 @@ from pathlib import Path
 from theanoish.experiments.contrasts import score_networks
 from theanoish.experiments.evaluation import Predictions, read_predictions
 from theanoish.experiments.statistics import interval
+from theanoish.files import write_json
 
 FONTS = {"TimGM6mb": range(0, 20_000), "FluidR3 GM": range(20_000, 40_000)}
 Interval = tuple[float, list[float] | None]
@@ -44,8 +45,6 @@ def compare(runs: Path, numbers: range, sizes: list[str]) -> dict[str, Interval]
 
 
 if __name__ == "__main__":
-    for font, clips in FONTS.items():
-        for name, (value, bounds) in compare(
-            Path(sys.argv[1]), clips, ["1024_1024", "1024_512", "512_512", "512_256", "256_256"]
-        ).items():
-            print(font, name, f"{value:.4f}", bounds)
+    runs, output = map(Path, sys.argv[1:])
+    sizes = ["1024_1024", "1024_512", "512_512", "512_256", "256_256"]
+    write_json(output, {font: compare(runs, clips, sizes) for font, clips in FONTS.items()})

@@ -3,9 +3,8 @@
 from statistics import fmean
 from typing import Any
 
-from results.shown import RESULTS, SWEEPS, baselines, cells, log, read, score, signed, table, there
+from results.shown import RECIPES, RESULTS, SWEEPS, baselines, cells, log, read, score, signed, table, there
 
-RECIPES = ("recipe_two_fonts", "recipe_realnotes", "recipe_realmusic")
 PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
 SLOW = {
     "spectrograms, 128 bands": "mel_256_256",
@@ -122,15 +121,25 @@ def averaging() -> str:
 
 
 def gained() -> str:
-    """Each network of real notes at a constant rate and averaged, of two sweeps: best on validation, all seeds."""
+    """Each network at a constant rate and averaged, of two sweeps of a data set: best on validation, all seeds."""
+    data = ("two_fonts", "realnotes")
+    pairs = [[_by_network(name) for name in (plain, f"recipe_{plain}")] for plain in data]
     rows = []
-    before, after = ({cell["network"]: cell for cell in cells(name).values()} for name in ("realnotes", RECIPES[1]))
-    for network, cell in before.items():
-        same = after.get(network)
-        if network != PAIRS and same and same["mean_auc"] is not None:  # whose filters had the full rate before
-            means = cell["mean_auc"], same["mean_auc"]
-            rows.append([network, *map(score, means), signed(means[1] - means[0])])
-    return table(["network", "constant rate", "averaged", "gain"], rows)
+    for network in dict.fromkeys(name for _, after in pairs for name in after):
+        means = [(before.get(network), after.get(network)) for before, after in pairs]
+        if network != PAIRS and any(all(pair) for pair in means):  # whose filters had the full rate before
+            rows.append([network, *(text for pair in means for text in _gain(*pair))])
+    heading = [text for name in data for text in (f"{SWEEPS[name][0]}, constant rate", "averaged", "gain")]
+    return table(["network", *heading], rows)
+
+
+def _by_network(sweep: str) -> dict[str, float]:
+    """Mean AUC of each network of a sweep that has all three seeds."""
+    return {cell["network"]: cell["mean_auc"] for cell in cells(sweep).values() if len(cell["runs"]) == 3}
+
+
+def _gain(before: float | None, after: float | None) -> list[str]:
+    return [score(before), score(after), signed(after - before)] if before and after else ["", "", ""]
 
 
 def _averaged(network: dict[str, Any] | None) -> list[str]:

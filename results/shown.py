@@ -9,7 +9,7 @@ RESULTS = Path(__file__).resolve().parent
 # each sweep: what pages call its data, and the recipe that made it
 SWEEPS = {
     "two_fonts": ("rendered scores", "constant rate"),
-    "recipe_two_fonts": ("rendered scores", "averaged, 3,000 clips"),
+    "recipe_two_fonts": ("rendered scores", "averaged"),
     "rendered": ("1,700 of them", "constant rate"),
     "rendered_future": ("1,700 of them", "constant rate"),
     "realnotes": ("real notes", "constant rate"),
@@ -17,6 +17,7 @@ SWEEPS = {
     "realmusic": ("game soundtracks", "constant rate"),
     "recipe_realmusic": ("game soundtracks", "averaged"),
 }
+RECIPES = ("recipe_two_fonts", "recipe_realnotes", "recipe_realmusic")
 
 
 def read(name: str) -> dict[str, Any]:
