@@ -47,7 +47,8 @@ def summary() -> str:
         "spectrograms": ("mel_256_256", "0.8815"),
         "raw audio, the paper's network": ("raw_256_256", "0.8487"),
         "raw audio, filters that begin as mel bands, trained slowly": (PAIRS, ""),
-        "the same, not trained": (f"{PAIRS}_fixed", ""),
+        "the same with 256 filters": (f"{PAIRS}_256_strided", ""),
+        "128 filters, not trained": (f"{PAIRS}_fixed", ""),
     }
     found = runs()
     lines = [
