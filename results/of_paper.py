@@ -16,7 +16,6 @@ from results.shown import (
     score,
     signed,
     table,
-    there,
     titled,
 )
 
@@ -28,19 +27,18 @@ def paper(name: str, *sweeps: str) -> str:
     columns = {"1": ["length", "stride"], "2": ["nonlinearity", "f(x)"], "3": ["pooling", "pool size"]}
     columns |= {"dropout": ["front end"]}
     results = {"1": ["spectrograms", "raw audio"], "dropout": ["no dropout", "dropout of 0.5"]}
-    names = there(sweeps)
-    tables = [read(sweep)["tables"][name] for sweep in names]
+    tables = [read(sweep)["tables"][name] for sweep in sweeps]
     rows: dict[tuple[str, ...], list[str]] = {}
     for same in zip(*tables, strict=True):
         row = rows.setdefault(tuple(same[0]["row"][: len(columns[name])]), [])
         row += [score(cell["mean_auc"], cell["interval"]) for cell in same]
         on_paper = same[0]["paper_auc"]
         row.append(f"{on_paper:.4f}" if on_paper else "-")
-    data = [SWEEPS[sweep][0] for sweep in names]
+    data = [SWEEPS[sweep][0] for sweep in sweeps]
     heading = [*columns[name]]
     for result in results.get(name, ["AUC"]):
         heading += [f"{result}: {data[0]}", *data[1:], "paper"]
-    return f"{conditions(names)}\n\n{table(heading, [[*row, *values] for row, values in rows.items()])}"
+    return f"{conditions(sweeps)}\n\n{table(heading, [[*row, *values] for row, values in rows.items()])}"
 
 
 def conditions(sweeps: Sequence[str]) -> str:
@@ -89,45 +87,42 @@ def held() -> str:
         "(spectrograms above regression, 256/256)": "spectrograms, 256/256 - logistic regression",
         "(raw audio above regression, 256/256)": "raw audio, 256/256 - logistic regression",
     }
-    sweeps = there(RECIPES)
-    found = {sweep: contrasts(sweep) for sweep in sweeps}
+    found = {sweep: contrasts(sweep) for sweep in RECIPES}
     rows = []
     for text, finding in findings.items():
-        ours = [found[sweep].get(finding) for sweep in sweeps]
+        ours = [found[sweep].get(finding) for sweep in RECIPES]
         on_paper = next(each["paper_difference"] for each in ours if each)
         differences = [signed(each["difference"], each["interval"]) if each else "" for each in ours]
-        rows.append([text, "-" if on_paper is None else signed(on_paper), *differences, verdict(sweeps, ours)])
-    return table(["finding", "paper", *map(titled, sweeps), "verdict"], rows)
+        rows.append([text, "-" if on_paper is None else signed(on_paper), *differences, verdict(ours)])
+    return table(["finding", "paper", *map(titled, RECIPES), "verdict"], rows)
 
 
-def verdict(sweeps: list[str], ours: list[dict[str, Any] | None]) -> str:
+def verdict(ours: list[dict[str, Any] | None]) -> str:
     """What most data sets say, and which say something else."""
-    words = {SWEEPS[sweep][0]: each["verdict"] for sweep, each in zip(sweeps, ours, strict=True) if each}
+    words = {SWEEPS[sweep][0]: each["verdict"] for sweep, each in zip(RECIPES, ours, strict=True) if each}
     most = mode(words.values())
     return "; ".join([most, *(f"{word} on {data}" for data, word in words.items() if word != most)])
 
 
 def future(*sweeps: str) -> str:
     """All networks of the table of future work."""
-    names = there(sweeps)
-    by_sweep = {sweep: cells(sweep) for sweep in names}
+    by_sweep = {sweep: cells(sweep) for sweep in sweeps}
     rows = []
-    for cell in read(names[0])["tables"]["future"]:
+    for cell in read(sweeps[0])["tables"]["future"]:
         row = cell["row"][0]
         cost = [f"{cell['operations'] / 1e6:.0f}", f"{cell['parameters']:,}"]
-        rows.append([row, *(cell_of(by_sweep[sweep], row) for sweep in names), *cost])
-    return table(["network", *map(titled, names), "MFLOP per update", "parameters"], rows)
+        rows.append([row, *(cell_of(by_sweep[sweep], row) for sweep in sweeps), *cost])
+    return table(["network", *map(titled, sweeps), "MFLOP per update", "parameters"], rows)
 
 
 def differences(*sweeps: str) -> str:
     """All contrasts that the first sweep has, in some sweeps."""
-    names = there(sweeps)
-    by_sweep = {sweep: contrasts(sweep) for sweep in names}
+    by_sweep = {sweep: contrasts(sweep) for sweep in sweeps}
     rows = [
-        [finding, *(signed(c["difference"], c["interval"]) if (c := by_sweep[s].get(finding)) else "" for s in names)]
-        for finding in by_sweep[names[0]]
+        [finding, *(signed(c["difference"], c["interval"]) if (c := by_sweep[s].get(finding)) else "" for s in sweeps)]
+        for finding in by_sweep[sweeps[0]]
     ]
-    return table(["difference", *map(titled, names)], rows)
+    return table(["difference", *map(titled, sweeps)], rows)
 
 
 def fonts() -> str:

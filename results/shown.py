@@ -1,7 +1,6 @@
 """The numbers of this folder, and how pages show them."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,6 @@ def read(name: str) -> dict[str, Any]:
 def log(name: str) -> list[dict[str, Any]]:
     """A run's log, as `train.py` wrote it."""
     return [json.loads(line) for line in (RESULTS / f"{name}_log.jsonl").read_text().splitlines()]
-
-
-def there(names: Sequence[str]) -> list[str]:
-    """Those sweeps whose results are in this folder: some take hours, and columns appear as they end."""
-    return [name for name in names if (RESULTS / f"{name}.json").exists()]
 
 
 def half(bounds: list[float]) -> float:

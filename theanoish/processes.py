@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from threadpoolctl import threadpool_limits
 
 from theanoish.errors import InputError
+from theanoish.interrupt import SIGNALS
 
 AHEAD = 8  # clips that a worker may be ahead, while the program waits for the disk
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -134,7 +135,7 @@ class _Worker(SpawnProcess):
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], Any], item: Item, place: int) -> Future[_Returned]:
     """Submit a task; a worker that is started for it holds signals back until it ignores them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         return pool.submit(_call, function, item, place)
     finally:
@@ -149,9 +150,8 @@ def _prepare_worker(shared: _Shared) -> None:
     """One thread a worker; signals and the end of the program reach workers through their parent alone."""
     global _shared
     _shared = shared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     _keep_freed_memory()
     threadpool_limits(1)  # of the libraries that are loaded, which with more threads may give other last bits
     os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # of others

@@ -3,7 +3,7 @@
 import argparse
 
 from theanoish.command import checkpoint_path, user_path
-from theanoish.files import check_outputs, check_page
+from theanoish.files import check_outputs
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -23,7 +23,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     check_outputs([args.output], [args.checkpoint])
-    check_page(args.output)
     from theanoish.tagging.app import write_app  # slow
 
     write_app(args.output, args.checkpoint, args.all_tags)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from theanoish.command import checkpoint_path, escaped, positive, user_path
 from theanoish.data.folder import SUFFIXES
 from theanoish.errors import InputError
-from theanoish.files import check_outputs, check_page, lock
+from theanoish.files import check_outputs, lock
 from theanoish.machine import usable_cores
 from theanoish.tagging.likeness import nearest
 from theanoish.tagging.songs import WINDOW_SECONDS, Failure, check_hop, find_songs, name_of
@@ -144,7 +144,6 @@ def kept_beside(args: argparse.Namespace, several: bool) -> Iterator[BinaryIO]:
 
 def write_app(args: argparse.Namespace) -> None:
     check_outputs([args.app], [*args.songs, args.checkpoint])
-    check_page(args.app)
     from theanoish.tagging import app
 
     app.write_app(args.app, args.checkpoint, args.all_tags)

@@ -28,6 +28,7 @@ class Finding:
     in_paper: bool = True  # whether the paper says anything of it
 
 
+_SIZES = LENGTHS_AND_STRIDES[:5]  # of Table 1; others may follow
 _TABLE_1 = ((0.8690, 0.8366), (0.8726, 0.8365), (0.8793, 0.8386), (0.8793, 0.8408), (0.8815, 0.8487))
 _TABLE_2 = (
     ("rectified linear", "max(0, x)", "relu", 0.8366),
@@ -46,7 +47,7 @@ _raw_1024 = partial(Settings, frontend="raw", length=1024, stride=1024)
 # Table 1: the five input resolutions, and which front end in the second part of the row's name.
 TABLE_1 = tuple(
     Row((str(length), str(stride), frontend), Settings(frontend=frontend, length=length, stride=stride), auc)
-    for (length, stride), (mel, raw) in zip(LENGTHS_AND_STRIDES[:5], _TABLE_1, strict=True)
+    for (length, stride), (mel, raw) in zip(_SIZES, _TABLE_1, strict=True)
     for frontend, auc in (("mel", mel), ("raw", raw))
 )
 TABLE_2 = tuple(
@@ -131,7 +132,7 @@ def _paper_difference(pairs: tuple[tuple[str, str], ...]) -> float | None:
 
 
 # What the paper finds in its tables, from which a replication may differ; the contrasts of a sweep are made of it.
-_FRONT_ENDS = tuple((f"mel_{length}_{stride}", f"raw_{length}_{stride}") for length, stride in LENGTHS_AND_STRIDES[:5])
+_FRONT_ENDS = tuple((f"mel_{length}_{stride}", f"raw_{length}_{stride}") for length, stride in _SIZES)
 _STRIDES = tuple(
     (f"{frontend}_{length}_{length // 2}", f"{frontend}_{length}_{length}")
     for length in (1024, 512)

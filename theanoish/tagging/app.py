@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from theanoish.files import check_page
 from theanoish.model.network import Network
 from theanoish.tagging.page import write_player
 from theanoish.tagging.tagger import load_tagger
@@ -25,7 +26,13 @@ def write_app(path: Path, checkpoint: Path | None = None, all_tags: bool = False
         By default the weights that come with this project.
     all_tags : bool
         Also tags too rare to trust, or no better than chance in the test.
+
+    Raises
+    ------
+    InputError
+        If `path` is no name of a page, or the checkpoint cannot be used.
     """
+    check_page(path)
     tagger = load_tagger(checkpoint, all_tags)
     code = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("network.js", "resample.js", "worker.js"))
     model, weights = model_of(tagger.network)
