@@ -1,7 +1,9 @@
 """What this machine and its software are: usable cores, what compiles networks, versions that a result depends on."""
 
+import math
 import os
 import platform
+import random
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -13,14 +15,22 @@ BACKENDS = ("jax", "numba")
 # JAX compiles the network within seconds where Numba takes a minute and C a compiler, runs it no slower, and finds a
 # GPU by itself.
 DEFAULT_BACKEND = "jax"
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of processor time within a period, of this process's container
 _PACKAGES = ("pytensor", "jax", "numba", "numpy", "scipy", "h5py", "scikit-learn")
 
 
 def usable_cores() -> list[int]:
-    """Numbers of the cores this process is held to; of all where it cannot be held to some, as on macOS."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    """Numbers of the cores this process is held to; of all where it cannot be held to some, as on macOS.
+
+    A container's quota (``docker run --cpus 4``) holds it to none, but pays for so many: then these are any so many,
+    as other containers may count the same cores.
+    """
+    held = hasattr(os, "sched_getaffinity")
+    cores = sorted(os.sched_getaffinity(0)) if held else list(range(os.cpu_count() or 1))
+    with suppress(OSError, ValueError):  # there is no such file outside, and "max" is no quota
+        quota, period = map(int, _QUOTA.read_text().split())
+        cores = sorted(random.sample(cores, min(len(cores), math.ceil(quota / period))))
+    return cores
 
 
 def cache_folder() -> Path:
