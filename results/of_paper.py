@@ -117,10 +117,21 @@ def future(*sweeps: str) -> str:
 
 def differences(*sweeps: str) -> str:
     """All contrasts that the first sweep has, in some sweeps."""
+    return _differences(list(contrasts(sweeps[0])), sweeps)
+
+
+def steps(*sweeps: str) -> str:
+    """What each part of the table of future work changes: its contrasts with other rows than the two front ends."""
+    outside = (" - logistic regression", " - raw audio", " - spectrograms, 128 bands")
+    nothing = {name: c["paper_finds"] == "nothing" for name, c in contrasts(sweeps[0]).items()}
+    return _differences([name for name in nothing if nothing[name] and not name.endswith(outside)], sweeps)
+
+
+def _differences(findings: list[str], sweeps: Sequence[str]) -> str:
     by_sweep = {sweep: contrasts(sweep) for sweep in sweeps}
     rows = [
         [finding, *(signed(c["difference"], c["interval"]) if (c := by_sweep[s].get(finding)) else "" for s in sweeps)]
-        for finding in by_sweep[sweeps[0]]
+        for finding in findings
     ]
     return table(["difference", *map(titled, sweeps)], rows)
 

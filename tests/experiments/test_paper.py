@@ -23,7 +23,7 @@ def test_the_networks_of_each_table():
         "3": ["raw_1024_1024", *(f"raw_1024_1024_{pools}" for pools in ("l2_2", "l2_4", "max_2", "max_4"))],
         "dropout": ["mel_256_256", "mel_256_256_dropout", "raw_256_256", "raw_256_256_dropout"],
         "future": [
-            *("mel_256_256", "mel_256_256_not-averaged", "mel_256_256_64_bands"),
+            *("mel_256_256", "mel_256_256_not-averaged", "mel_256_256_64_bands", "mel_256_256_64_filters"),
             *("raw_256_256", "raw_256_256_not-averaged", "raw_256_256_l2_2", log),
             *(f"raw_256_256_l2_2_mel-filters{rate}" for rate in (full, "")),
             *(f"{log}_mel-filters{rate}" for rate in (full, "", "_fixed")),
@@ -58,8 +58,10 @@ def test_the_contrasts_that_answer_the_papers_wish():
     of_as_many = pairs["mel-initialised, log, trained slowly - 64 bands, spectrograms"]
     assert of_as_many == ((slow, "mel_256_256_64_bands"),)
     assert pairs["trained slowly - fixed, mel-initialised, log"] == ((slow, f"{slow}_fixed"),)
+    as_large = pairs["64 filters per convolution, 256 filters trained slowly - spectrograms"]
+    assert as_large == ((f"{slow}_256_strided_64_filters", "mel_256_256_64_filters"),)
     whole = "; ".join(f"{finding.name}: {finding.pairs}" for finding in FINDINGS)
-    assert zlib.crc32(whole.encode()) == 670899346  # which first network less which second one
+    assert zlib.crc32(whole.encode()) == 2758538825  # which first network less which second one
     for network in ("mel_256_256", "raw_256_256"):
         assert ((network, f"{network}_not-averaged"),) in pairs.values()
     log = "raw_256_256_log-square_l2_2"
