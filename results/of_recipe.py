@@ -3,7 +3,7 @@
 from statistics import fmean
 from typing import Any
 
-from results.shown import RECIPES, SWEEPS, baselines, cells, log, read, score, signed, table
+from results.shown import RECIPES, SWEEPS, baselines, cells, few, log, read, score, signed, table
 
 PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
 SLOW = {
@@ -63,10 +63,7 @@ def summary() -> str:
 
 
 def shown(scores: dict[str, Any]) -> str:
-    """Mean and interval, and how many seeds if these are not three."""
-    seeds = len(scores["aucs"])
-    few = "" if seeds == 3 else f" ({seeds} seed{'s' * (seeds > 1)})"
-    return score(scores["mean_auc"], scores["interval"]) + few
+    return score(scores["mean_auc"], scores["interval"]) + few(len(scores["aucs"]))
 
 
 def _beside_spectrograms(network: dict[str, Any] | None) -> list[str]:
@@ -129,8 +126,10 @@ def gained() -> str:
     pairs = [[_by_network(name) for name in (plain, f"recipe_{plain}")] for plain in data]
     rows = []
     for network in dict.fromkeys(name for _, after in pairs for name in after):
-        means = [(before.get(network), after.get(network)) for before, after in pairs]
-        if network != PAIRS and any(all(pair) for pair in means):  # whose filters had the full rate before
+        began_as = network.replace("_rate_1", "")  # all strided filters had the full rate before
+        means = [(before.get(began_as), after.get(network)) for before, after in pairs]
+        slow = "-filters" in network and "_rate_1" not in network and "_fixed" not in network
+        if not slow and any(all(pair) for pair in means):
             rows.append([network, *(text for pair in means for text in _gain(*pair))])
     heading = [text for name in data for text in (f"{SWEEPS[name][0]}, constant rate", "averaged", "gain")]
     return table(["network", *heading], rows)
@@ -153,10 +152,11 @@ def _averaged(network: dict[str, Any] | None) -> list[str]:
 
 
 def counts() -> str:
-    """Test AUC of the parameters best on validation, and of the last ones."""
+    """Test AUC of the parameters best on validation, and of the last ones, of all averaged runs."""
     rows = []
     for data, networks in runs().items():
-        best, last = ([auc for each in networks.values() for auc in each[which]["aucs"]] for which in ("best", "last"))
+        averaged = [each for name, each in networks.items() if not name.endswith("not-averaged")]
+        best, last = ([auc for each in averaged for auc in each[which]["aucs"]] for which in ("best", "last"))
         gains = [after - before for before, after in zip(best, last, strict=True)]
         good = f"{sum(gain >= 0 for gain in gains)} of {len(gains)}"
         rows.append([data, score(fmean(best)), score(fmean(last)), good, signed(min(gains)), signed(max(gains))])

@@ -27,12 +27,8 @@ from theanoish.training.checkpoint import load_last, load_network
 from theanoish.training.prediction import Predictor
 
 PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
-# what networks are compared with: spectrograms of 128 and of as many bands, and with larger convolutions; raw audio,
-# filters that stay or go fast
-OTHERS = (
-    *("mel_256_256", "mel_256_256_64_bands", "mel_256_256_64_filters"),
-    *("raw_256_256", f"{PAIRS}_fixed", f"{PAIRS}_rate_1"),
-)
+# what networks are compared with: spectrograms of 128 and of as many bands, raw audio, filters that stay or go fast
+OTHERS = ("mel_256_256", "mel_256_256_64_bands", "raw_256_256", f"{PAIRS}_fixed", f"{PAIRS}_rate_1")
 
 
 def predict_last(folder: Path, best: Predictions) -> tuple[Predictions, Predictions]:

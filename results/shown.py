@@ -68,4 +68,12 @@ def baselines(sweep: str) -> dict[str, str]:
 
 def cell_of(by_row: dict[str, dict[str, Any]], row: str) -> str:
     cell = by_row.get(row)
-    return score(cell["mean_auc"], cell["interval"]) if cell and cell["mean_auc"] is not None else ""
+    if not cell or cell["mean_auc"] is None:
+        return ""
+    seeds = len(cell["runs"])
+    return score(cell["mean_auc"], cell["interval"] if seeds > 1 else None) + few(seeds)
+
+
+def few(seeds: int) -> str:
+    """How many seeds a number is of, if these are not three."""
+    return "" if seeds == 3 else f" ({seeds} seed{'s' * (seeds > 1)})"

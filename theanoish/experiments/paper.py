@@ -174,6 +174,11 @@ _STEPS = (
     ("mel-initialised - random, log", _FULL, _LOG),
     ("fixed - trained, mel-initialised, log", _FIXED, _FULL),
     ("trained slowly - at the full rate, mel-initialised, log", _SLOW, _FULL),
+    (
+        "trained slowly - at the full rate, mel-initialised, root",
+        "L2 of 2, mel-initialised, trained slowly",
+        "L2 of 2, mel-initialised",
+    ),
     ("trained slowly - fixed, mel-initialised, log", _SLOW, _FIXED),
     ("mel-initialised, log, trained slowly - 64 bands, spectrograms", _SLOW, _MEL_64),  # of as many channels
     ("mel-initialised, log, fixed - 64 bands, spectrograms", _FIXED, _MEL_64),
