@@ -123,8 +123,9 @@ def differences(*sweeps: str) -> str:
 def steps(*sweeps: str) -> str:
     """What each part of the table of future work changes: its contrasts with other rows than the two front ends."""
     outside = (" - logistic regression", " - raw audio", " - spectrograms, 128 bands")
-    nothing = {name: c["paper_finds"] == "nothing" for name, c in contrasts(sweeps[0]).items()}
-    return _differences([name for name in nothing if nothing[name] and not name.endswith(outside)], sweeps)
+    found = contrasts(sweeps[0]).items()
+    names = [name for name, each in found if each["paper_finds"] == "nothing" and not name.endswith(outside)]
+    return _differences(names, sweeps)
 
 
 def _differences(findings: list[str], sweeps: Sequence[str]) -> str:

@@ -29,7 +29,8 @@ def usable_cores() -> list[int]:
     cores = sorted(os.sched_getaffinity(0)) if held else list(range(os.cpu_count() or 1))
     with suppress(OSError, ValueError):  # there is no such file outside, and "max" is no quota
         quota, period = map(int, _QUOTA.read_text().split())
-        cores = sorted(random.sample(cores, min(len(cores), math.ceil(quota / period))))
+        count = min(len(cores), math.ceil(quota / period))
+        cores = sorted(random.Random().sample(cores, count))  # the caller's own random numbers stay as they were
     return cores
 
 

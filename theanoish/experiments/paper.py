@@ -163,22 +163,19 @@ _IN_PAPER = tuple(
 # Section 5 only wishes; what each part of the table of future work changes, and what is then left to the spectrograms.
 _of = {row.names[0]: row.settings.name for row in FUTURE}
 _MEL, _MEL_64, _RAW = "spectrograms, 128 bands", "spectrograms, 64 bands", "raw audio"
-_MEL_LARGEST = "spectrograms, 128 bands, 64 filters per convolution"
+_MEL_LARGEST = f"{_MEL}, 64 filters per convolution"
+_ROOT = "L2 of 2, mel-initialised"
 _LOG, _FULL, _FIXED = "L2 of 2, log", "L2 of 2, log, mel-initialised", "L2 of 2, log, mel-initialised, fixed"
 _STEPS = (
     ("averaged - not, spectrograms", _MEL, f"{_MEL}, not averaged"),
     ("averaged - not, raw audio", _RAW, f"{_RAW}, not averaged"),
     ("64 bands - 128, spectrograms", _MEL_64, _MEL),
     ("log - root, random filters", _LOG, "L2 pooling of 2"),
-    ("mel-initialised - random, root", "L2 of 2, mel-initialised", "L2 pooling of 2"),
+    ("mel-initialised - random, root", _ROOT, "L2 pooling of 2"),
     ("mel-initialised - random, log", _FULL, _LOG),
     ("fixed - trained, mel-initialised, log", _FIXED, _FULL),
     ("trained slowly - at the full rate, mel-initialised, log", _SLOW, _FULL),
-    (
-        "trained slowly - at the full rate, mel-initialised, root",
-        "L2 of 2, mel-initialised, trained slowly",
-        "L2 of 2, mel-initialised",
-    ),
+    ("trained slowly - at the full rate, mel-initialised, root", f"{_ROOT}, trained slowly", _ROOT),
     ("trained slowly - fixed, mel-initialised, log", _SLOW, _FIXED),
     ("mel-initialised, log, trained slowly - 64 bands, spectrograms", _SLOW, _MEL_64),  # of as many channels
     ("mel-initialised, log, fixed - 64 bands, spectrograms", _FIXED, _MEL_64),
