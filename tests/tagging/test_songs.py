@@ -47,9 +47,9 @@ def test_folders_are_searched_in_order_and_other_files_counted(tmp_path):
     below = [tmp_path / name for name in heard.split()]
     assert find_songs([tmp_path], others) == below
     assert others == {".jpg": 2, "without an ending": 1}
-    # what is named is taken whatever its name, also where it is not there; nothing comes twice
-    cover, missing = tmp_path / "b/cover.jpg", tmp_path / "no"
-    assert find_songs([cover, tmp_path, tmp_path / "c.m4b", missing]) == [cover, *below, missing]
+    # what is named is taken whatever its name, also where it is not there or nobody may look; nothing comes twice
+    cover, missing, unseen = tmp_path / "b/cover.jpg", tmp_path / "no", tmp_path / ("a" * 300)
+    assert find_songs([cover, tmp_path, tmp_path / "c.m4b", missing, unseen]) == [cover, *below, missing, unseen]
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name, message in (("empty", "empty: no audio file"), ("pipe", "pipe: is a pipe")):

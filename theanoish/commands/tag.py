@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     if others:
         passed = ", ".join(f"{count} {kind}" for kind, count in others.most_common())
         print("passed over:", escaped(passed), file=sys.stderr)
-    several = len(songs) > 1 or any(path.is_dir() for path in args.songs)
+    several = len(songs) > 1 or any(map(os.path.isdir, args.songs))
     prepare_outputs(args, songs, several)
     from theanoish.tagging.tagger import load_tagger  # slow, and not needed where the input is refused
 

@@ -63,10 +63,11 @@ def find_songs(paths: Iterable[Path], others: Counter[str] | None = None) -> lis
 
     songs: dict[Path, None] = {}
     for path in paths:
-        found = audio_files(path, others) if path.is_dir() else [path]
+        is_folder = os.path.isdir(path)  # Path.is_dir raises if a folder above must not be entered
+        found = audio_files(path, others) if is_folder else [path]
         if not found:
             raise InputError(f"{path}: no audio file in this folder; they end in {' '.join(sorted(SUFFIXES))}")
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if os.path.exists(path) and not is_folder and not path.is_file():
             raise InputError(f"{path}: {NO_FILE}")
         songs.update(dict.fromkeys(found))
     return list(songs)
