@@ -17,8 +17,8 @@ from theanoish.data.dataset import Dataset
 from theanoish.experiments.evaluation import evaluate
 from theanoish.interrupt import StopRequest
 from theanoish.settings import Settings
-from theanoish.tagging.tagger import DEFAULT_MODEL
 from theanoish.training.run import start_run
+from theanoish.weights import DEFAULT_MODEL
 
 SIZES, DRAWS = (50, 100, 200), 3
 GROUP = "mel_256_256"

@@ -21,7 +21,8 @@ from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 from theanoish.tagging.songs import Failure
-from theanoish.tagging.tagger import MODELS, Tagger
+from theanoish.tagging.tagger import Tagger
+from theanoish.weights import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 RAW = MODELS / "raw_256_256.pkl"

@@ -23,6 +23,7 @@ from typing import Any
 from theanoish.errors import InputError
 from theanoish.interrupt import SIGNALS
 from theanoish.machine import cache_folder, processor
+from theanoish.weights import checkpoint_at
 
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]  # that a terminal obeys
 _ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
@@ -145,9 +146,8 @@ def user_path(text: str) -> Path:
 
 
 def checkpoint_path(text: str) -> Path:
-    """The path of a checkpoint, or of the run folder that holds it; for argparse's `type`."""
-    path = user_path(text)
-    return path / "checkpoint.pkl" if (path / "checkpoint.pkl").exists() else path
+    """The path of a checkpoint that a file, a run folder or a name of our own weights stands for; for argparse."""
+    return checkpoint_at(user_path(text))
 
 
 def escaped(text: str) -> str:

@@ -91,7 +91,7 @@ class Settings:
         for name in TYPES:
             self._check(name)
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        _require(self.strided_rate > 0, "strided_rate", self.strided_rate, "above 0; fixed filters stay as they start")
+        _require(self.strided_rate > 0, "strided_rate", self.strided_rate, "above 0, or left out with fixed filters")
         self._check_geometry()
         self._check_combinations()
 
@@ -134,7 +134,8 @@ class Settings:
             what = f"left out, as there are no strided filters to train with {reason}"
             _require(self.strided_rate == 1, "strided_rate", self.strided_rate, what)
         if self.initial_filters != "random":
-            _require(self.pooling == "l2", "pooling", self.pooling, f"l2 for {self.initial_filters} filters")
+            what = f"l2, with a pool size of 2 or more, for {self.initial_filters} filters"
+            _require(self.pooling == "l2", "pooling", self.pooling, what)
         if self.initial_filters in ("unsupervised", "k-means"):
             most = f"at most the length, {self.length}, for filters that are learned without labels"
             _require(self.strided_filters <= self.length, "strided_filters", self.strided_filters, most)

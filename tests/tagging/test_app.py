@@ -19,7 +19,8 @@ from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
 from theanoish.tagging.app import model_of, write_app
-from theanoish.tagging.tagger import DEFAULT_MODEL, Tagger, load_tagger
+from theanoish.tagging.tagger import Tagger, load_tagger
+from theanoish.weights import DEFAULT_MODEL
 
 NODE = shutil.which("node")
 WEB = resources.files("theanoish") / "web"

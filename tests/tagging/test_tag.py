@@ -149,6 +149,9 @@ def test_what_the_tags_are_worth_is_said_everywhere(folder, capsys):
         assert "nobody listened" in text
         assert "Mean AUC 0.87 on 223 test clips" in text
     assert json.loads(Path("a.json").read_text())["worth"]["test_auc"]["guitar"] == pytest.approx(0.7624, abs=1e-4)
+    with pytest.raises(InputError, match="1 of 1"):  # and not where there is nothing to say it of
+        main(["songs/none.mp3"])
+    assert capsys.readouterr().out == ""
 
 
 def test_a_page_that_tags_may_be_written_beside_songs_tags(folder, mel_checkpoint, capsys):

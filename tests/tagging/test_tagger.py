@@ -16,8 +16,9 @@ from small_song import write_song
 from theanoish.errors import InputError
 from theanoish.model.network import Network
 from theanoish.settings import Settings
-from theanoish.tagging.tagger import DEFAULT_MODEL, Tagger, load_tagger
+from theanoish.tagging.tagger import Tagger, load_tagger
 from theanoish.tagging.worth import standard_error
+from theanoish.weights import DEFAULT_MODEL
 
 TAGS = ["low", "middle", "high", "loud"]
 

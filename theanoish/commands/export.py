@@ -17,7 +17,9 @@ from theanoish.training.checkpoint import load_network
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=checkpoint_path, help="checkpoint.pkl, or its run folder")
+    parser.add_argument(
+        "checkpoint", type=checkpoint_path, help="checkpoint.pkl, its run folder, or mel, raw or instruments"
+    )
     parser.add_argument("output", type=user_path, help="file to write; its ending says the format")
     return parser.parse_args(arguments)
 

@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     tagger = load_tagger(args.checkpoint, args.all_tags)
     with kept_beside(args, several) as file:
         failures = tag_all(args, tagger, songs, names_within(songs) if several else {}, file)
-    if tagger.worth.sentences:
+    if tagger.worth.sentences and len(failures) < len(songs):
         print(*tagger.worth.sentences, sep="\n")
     if failures:
         raise InputError(f"{len(failures)} of {len(songs)} songs could not be read; see above")

@@ -30,12 +30,12 @@ SILENT = 0.1  # share of a layer's units from which on it is said
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    for name, default in Settings().as_dict().items():
+    for name, setting in Settings.__dataclass_fields__.items():
         kind: dict[str, Any] = {"type": TYPES[name], "choices": METADATA[name]["choices"] or None}
         if TYPES[name] is bool:
             kind = {"action": "store_true", "default": None}
-        help = f"{METADATA[name]['help']} (default: {default})"
-        add(f"--{name.replace('_', '-')}", help=help, **kind)
+        default = f" (default: {setting.default})" if setting.default is not None else ""
+        add(f"--{name.replace('_', '-')}", help=METADATA[name]["help"] + default, **kind)
     add("--backend", choices=BACKENDS, help=f"what compiles the graph (default: {DEFAULT_BACKEND})")
     add("--data", type=user_path, help=f"HDF5 data set (default: {DEFAULT_DATA})")
     add("--run", type=user_path, help="run folder (default: runs/ and the settings' short name)")

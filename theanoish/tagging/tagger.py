@@ -21,10 +21,8 @@ from theanoish.tagging.taggram import Taggram
 from theanoish.tagging.worth import UNKNOWN, Worth, read_worth
 from theanoish.training.checkpoint import load_network
 from theanoish.training.prediction import WINDOWS_A_CALL, WINDOWS_A_CALL_ON_ACCELERATOR
+from theanoish.weights import DEFAULT_MODEL, checkpoint_at
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
-DEFAULT_MODEL = MODELS / "mel_256_256.pkl"
-OWN = {"mel": "mel_256_256.pkl", "raw": "raw_256_256.pkl", "instruments": "instruments.pkl"}
 LAYERS = ("hidden", "pool2", "pool1", "front end")
 HEARD = "heard"  # probabilities, and behind them the hidden units
 Sound = str | Path | NDArray[Any]
@@ -241,10 +239,7 @@ def load_tagger(path: Path | None = None, all_tags: bool = False) -> Tagger:
     InputError
         If the checkpoint or its card is missing or cannot be used.
     """
-    if path is None:
-        path = DEFAULT_MODEL
-    elif str(path) in OWN and not path.is_file() and not (path / "checkpoint.pkl").exists():
-        path = MODELS / OWN[str(path)]
+    path = checkpoint_at(path) if path else DEFAULT_MODEL
     if path.is_dir():
         path /= "checkpoint.pkl"
     if not path.exists():
