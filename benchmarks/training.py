@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,7 +59,8 @@ NETWORKS = {  # without averaged parameters, which the other programs do not kee
 }
 FORMULAS = "JAX, `lax.scan`, this project's formulas"
 FED = f"{FORMULAS}, windows from the file"
-OURS, PREDICTION, PRODUCTS = "this project, JAX", "prediction", ("product, NumPy", "product, JAX")
+OURS, AVERAGED = "this project, JAX", "this project, JAX, averaged parameters"
+PREDICTION, PRODUCTS = "prediction", ("product, NumPy", "product, JAX")
 PREDICTED_WINDOWS = 512  # a turn
 CHECKED_UPDATES = 5
 LOSS_TOLERANCE = 1e-4
@@ -132,6 +134,7 @@ def measure(name: str, dataset: Dataset, rounds: int, backends: list[str]) -> Se
     settings = NETWORKS[name]
     windows = dataset.windows(settings, dataset.rows("train"))
     trainers = {f"this project, {b.replace('jax', 'JAX')}": Trainer(settings, dataset, b) for b in backends}
+    trainers[AVERAGED] = Trainer(replace(settings, average=Settings().average), dataset, "jax")
     values = with_top_layer(trainers[OURS].network.values())
     for trainer in trainers.values():
         trainer.network.set_values(values)

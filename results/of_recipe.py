@@ -18,6 +18,7 @@ SLOW = {
     "mel-initialised, at 1/10,000": f"{PAIRS}_rate_0.0001",
     "mel-initialised, not trained": f"{PAIRS}_fixed",
     "the same, 256 filters in 128 bands, at 1/1000": f"{PAIRS}_256_strided",
+    "the same, 256 filters in 128 bands, at the full rate": f"{PAIRS}_rate_1_256_strided",
     "256 filters, 64 per convolution, at 1/1000": f"{PAIRS}_256_strided_64_filters",
     "learned without labels, subspaces, at 1/1000": "raw_256_256_log-square_l2_2_unsupervised-filters",
     "learned without labels, k-means, at 1/1000": "raw_256_256_log-square_l2_2_k-means-filters",
