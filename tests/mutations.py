@@ -222,7 +222,7 @@ def use(kind: str, file: Path, corpus: Path) -> None:
         join_and_unpack(file.parent)
     elif kind in RESULTS:
         sweep = Sweep(data, file.parent if kind == "tables.json" else file.parents[1], "jax", CHANGES, 1)
-        check(sweep.cells(NETWORK), Dataset(data))
+        check(sweep.plan(["1"], [NETWORK.name]), sweep.plan(["1"], []), Dataset(data))
         found = collect(sweep, ["1"], None)
         markdown(found)
         latex(found)
