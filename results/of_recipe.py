@@ -152,6 +152,20 @@ def _averaged(network: dict[str, Any] | None) -> list[str]:
     return [score(plain["mean_auc"]), score(last["mean_auc"]), signed(*last["less_plain"])]
 
 
+def falling() -> str:
+    """The average beside a rate that falls to 0 over the last half, of the same seeds."""
+    found = {SWEEPS[data][0]: read(f"falling_{data}") for data in ("two_fonts", "realmusic")}
+    rows = []
+    for network in ("mel_256_256", PAIRS):
+        row = [next(text for text, name in SLOW.items() if name == network)]
+        for scores in (networks[network] for networks in found.values()):
+            row += [score(fmean(scores["averaged"])), score(fmean(scores["falling"]))]
+            row += [signed(scores["difference"], scores["interval"])]
+        rows.append(row)
+    heading = [text for name in found for text in (f"{name}, averaged", "falling", "difference")]
+    return table(["network", *heading], rows)
+
+
 def counts() -> str:
     """Test AUC of the parameters best on validation, and of the last ones, of all averaged runs."""
     rows = []

@@ -76,7 +76,7 @@ def describe_run(folder: Path) -> dict[str, Any]:
     }
 
 
-def _minus(first: Scores, second: Scores) -> Scores:
+def minus(first: Scores, second: Scores) -> Scores:
     """Differences seed by seed, of parameters of the same runs."""
     return first[0] - second[0], first[1] - second[1]
 
@@ -112,7 +112,7 @@ def compare(predictions: dict[str, dict[str, list[Predictions]]]) -> dict[str, d
             "mean_auc": mean,
             "interval": bounds,
             "differences": {o: over_seeds((1.0, f"{which} {name}"), (-1.0, f"{which} {o}")) for o in others},
-            "less_plain": of_parts([(1.0, *_minus(scores[f"{which} {name}"], scores[f"plain {name}"]))]),
+            "less_plain": of_parts([(1.0, *minus(scores[f"{which} {name}"], scores[f"plain {name}"]))]),
         }
 
     return {name: {which: describe_network(which, name) for which in predictions} for name in predictions["best"]}

@@ -4,10 +4,13 @@ import csv
 
 import matplotlib.image
 import numpy as np
+import pytensor
+import pytensor.tensor as pt
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from conftest import write_tables
+from results import falling_rate
 from results.by_font import compare
 from results.merge import merge
 from results.rate_curve import curves, draw_all, place
@@ -17,12 +20,29 @@ from theanoish import api
 from theanoish.experiments import evaluation
 from theanoish.experiments.evaluation import Predictions, write_predictions
 from theanoish.files import write_json
+from theanoish.settings import Settings
 from theanoish.training import checkpoint
 
 
 def rows_of(file):
     with file.open(newline="", encoding="utf-8") as opened:
         return list(csv.reader(opened, delimiter="\t"))
+
+
+def test_a_falling_rate_shortens_the_steps_and_keeps_the_last_parameters():
+    np.testing.assert_allclose(falling_rate.shares(range(4, 10), 10), [1, 1, 0.8, 0.6, 0.4, 0.2], rtol=1e-6)
+    weights, last = (pytensor.shared(np.zeros(1, np.float32)) for _ in range(2))
+    filters, last_filters = (pytensor.shared(np.zeros(1, np.float32)) for _ in range(2))
+    parameters = {"output/weights": weights, "strided/filters": filters}
+    memory = {"output/weights/mean": last, "strided/filters/mean": last_filters}
+    loss, share = ((weights - 3) ** 2 + (filters - 3) ** 2).sum(), pt.scalar("share", dtype="float32")
+    settings = Settings(learning_rate=0.1, strided_rate=0.5)
+    step = pytensor.function(
+        [share], updates=falling_rate.descend(settings, loss, parameters, memory, share), mode="FAST_COMPILE"
+    )
+    step(0.25)  # of a step of 0.1 · 6, and of half of it
+    np.testing.assert_allclose([weights.get_value()[0], filters.get_value()[0]], [0.15, 0.075], rtol=1e-6)
+    assert last.get_value() == weights.get_value() and last_filters.get_value() == filters.get_value()
 
 
 def test_merged_sets_keep_folders_and_count_on(tmp_path):
