@@ -50,6 +50,8 @@ def started(tmp_path, monkeypatch):
 def address(started, tmp_path, monkeypatch):
     file = tmp_path / "scheduler.json"
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
+    # of what workers hold twice it lets one copy go at once, not after 2 s: what then dies with its worker shows
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ACTIVE_MEMORY_MANAGER__INTERVAL", "20ms")
     started("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file)
     wait_for(lambda: file.exists() and file.read_text())  # it is there before its content
     return json.loads(file.read_text())["address"]

@@ -1,10 +1,12 @@
 """Songs tagged by the workers of a Dask cluster, which see the same files under the same paths."""
 
+import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +44,15 @@ def tag_on_cluster(client: Any, tagger: Tagger, paths: Iterable[Path], hop: floa
 
     _check_workers(client)
 
-    def theanoish_song(tagger: Tagger, path: str, hop: float) -> Taggram | Failure:  # sent by value: the scheduler
-        from theanoish.tagging.cluster import tag_here  # need not have the package
+    def theanoish_song(pickled: bytes, path: str, hop: float) -> Taggram | Failure:  # sent by value: the scheduler
+        from theanoish.tagging.cluster import tag_here, tagger_of  # need not have the package
 
-        return tag_here(tagger, path, hop)
+        return tag_here(tagger_of(pickled), path, hop)
+
+    pickled = pickle.dumps(tagger)  # with each song: of what is scattered, all copies but one are soon let go
 
     def start(path: Path) -> Any:
-        return client.submit(theanoish_song, sent, str(path.absolute()), hop, pure=False)
+        return client.submit(theanoish_song, pickled, str(path.absolute()), hop, pure=False)
 
     def result(path: Path, future: Any) -> Taggram | Failure:
         with suppress(KilledWorker):  # as several of its workers were, by it or by what waited there with it
@@ -60,7 +64,6 @@ def tag_on_cluster(client: Any, tagger: Tagger, paths: Iterable[Path], hop: floa
 
     waiting = deque[tuple[Path, Any]]()
     try:
-        sent = client.scatter(tagger, broadcast=True, hash=False)
         for path in paths:
             while len(waiting) >= SONGS_AHEAD * max(1, sum(client.nthreads().values())):
                 yield result(*waiting.popleft())
@@ -72,6 +75,12 @@ def tag_on_cluster(client: Any, tagger: Tagger, paths: Iterable[Path], hop: floa
     finally:
         for _, future in waiting:
             future.cancel()
+
+
+@lru_cache(maxsize=1)
+def tagger_of(pickled: bytes) -> Any:
+    """The tagger that a worker was sent, unpickled and compiled once for all songs."""
+    return pickle.loads(pickled)
 
 
 def tag_here(tagger: Tagger, path: str, hop: float) -> Taggram | Failure:
