@@ -1,7 +1,7 @@
 """Is a falling rate worth more than the average? python results/falling_rate.py runs/SET results/falling_SET.json
 
-Some averaged runs of a folder are trained again without an average, but for half of the updates at a rate that falls
-linearly to 0. What the last parameters of both reach on test clips is compared seed by seed.
+The averaged runs of spectrograms and of slow mel-initialised filters are trained again without an average, but for half
+of the updates at a rate that falls linearly to 0. What the last parameters reach on test clips is compared by seed.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
-from results.runs import PAIRS, minus, predict_last
+from results.runs import minus, predict_last
+from results.shown import PAIRS
 from theanoish.data.dataset import Dataset
 from theanoish.experiments.contrasts import score_networks
 from theanoish.experiments.evaluation import Predictions, evaluate, read_predictions
@@ -25,8 +26,6 @@ from theanoish.model.descent import MEAN, Shared, Updates, sgd
 from theanoish.settings import Settings
 from theanoish.training import trainer
 from theanoish.training.run import start_run
-
-NETWORKS = ["mel_256_256", "raw_256_256", PAIRS]
 
 
 def descend(
@@ -58,10 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="folder of averaged run folders, as reproduce.py leaves it")
     parser.add_argument("output", type=Path, help="JSON file")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, help="default: %(default)s")
     args = parser.parse_args()
     found = {}
-    for name in args.networks:
+    for name in ("mel_256_256", PAIRS):
         averaged, falling = {}, {}
         for file in sorted(args.runs.glob(f"{name}_seed*/test.npz")):
             about = read_json(file.with_name("settings.json"))

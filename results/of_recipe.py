@@ -3,9 +3,8 @@
 from statistics import fmean
 from typing import Any
 
-from results.shown import RECIPES, SWEEPS, baselines, cells, few, log, read, score, signed, table
+from results.shown import PAIRS, RECIPES, SWEEPS, baselines, cells, few, log, read, score, signed, table
 
-PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
 SLOW = {
     "spectrograms, 128 bands": "mel_256_256",
     "spectrograms, 64 bands": "mel_256_256_64_bands",

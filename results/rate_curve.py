@@ -13,8 +13,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from results.of_recipe import PAIRS, runs
-from results.shown import RESULTS, read
+from results.of_recipe import runs
+from results.shown import PAIRS, RESULTS, read
 
 RATES = {
     "1": f"{PAIRS}_rate_1",

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from results.shown import PAIRS
 from theanoish.data.dataset import Dataset
 from theanoish.experiments.contrasts import Scores, score_networks
 from theanoish.experiments.cost import cost
@@ -26,7 +27,6 @@ from theanoish.settings import Settings
 from theanoish.training.checkpoint import load_last, load_network
 from theanoish.training.prediction import Predictor
 
-PAIRS = "raw_256_256_log-square_l2_2_mel-filters"
 # what networks are compared with: spectrograms of 128 and of as many bands, raw audio, filters that stay or go fast
 OTHERS = ("mel_256_256", "mel_256_256_64_bands", "raw_256_256", f"{PAIRS}_fixed", f"{PAIRS}_rate_1")
 

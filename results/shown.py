@@ -16,6 +16,7 @@ SWEEPS = {
     "realmusic": ("game soundtracks", "constant rate"),
     "recipe_realmusic": ("game soundtracks", "averaged"),
 }
+PAIRS = "raw_256_256_log-square_l2_2_mel-filters"  # mel-initialised filters, trained slowly
 RECIPES = ("recipe_two_fonts", "recipe_realnotes", "recipe_realmusic")
 
 

@@ -14,7 +14,8 @@ from results import falling_rate
 from results.by_font import compare
 from results.merge import merge
 from results.rate_curve import curves, draw_all, place
-from results.runs import PAIRS, describe
+from results.runs import describe
+from results.shown import PAIRS
 from small_data import small_settings, write_small_data
 from theanoish import api
 from theanoish.experiments import evaluation
