@@ -68,6 +68,9 @@ def join_and_unpack(folder: Path, progress: Progress = lambda done, total: None)
             clips = [info for info in archive.infolist() if _CLIP.fullmatch(info.filename)]
             if not clips:
                 raise zipfile.BadZipFile("it holds no folders 0 to f of clips")
+            for info in clips:  # before room is asked for them: MP3 is compressed already, so such a size is damage
+                if info.file_size > 1000 * info.compress_size:
+                    raise zipfile.BadZipFile(f"{info.filename}: {info.file_size} bytes in {info.compress_size}")
             missing = [info for info in clips if not (folder / info.filename).exists()]
             require_space(folder, sum(info.file_size for info in missing), "clips")
             total, done = sum(info.file_size for info in clips), 0
