@@ -15,7 +15,6 @@ from results.shown import (
     read,
     score,
     signed,
-    stored,
     table,
     titled,
 )
@@ -161,7 +160,7 @@ def again() -> str:
 
 
 def long(step: str, prefix: str, *kinds: str) -> str:
-    """Some networks over many updates, of seed 1, as means over each so many; and tests of all seeds."""
+    """Some networks over many updates, of seed 1, as means over each so many; and the test of each."""
     names = {"mel": "spectrograms", "raw": "raw audio", "slow": "mel-initialised at 1/1000", "slow256": "256 of these"}
     logs = [log(f"{prefix}_{kind}") for kind in kinds]
     every = int(step)
@@ -172,11 +171,9 @@ def long(step: str, prefix: str, *kinds: str) -> str:
             part = [entry for entry in entries if last - every < entry["update"] <= last]
             row += [f"{fmean(e[field] for e in part):.3f}" if part else "" for field in ("validation_auc", "loss")]
         rows.append(row)
-    for title, seed in (("test AUC of the best", ""), ("of seed 2", "_seed2")):
-        tests = [read(name) if stored(name := f"{prefix}_{kind}{seed}_test") else {} for kind in kinds]
-        if any(tests):
-            scores = [score(test["mean_auc"], test["mean_auc_interval"]) if test else "" for test in tests]
-            updates = [f"{test['update']:,}" if test else "" for test in tests]
-            rows.append([title, *(cell for each in scores for cell in (each, ""))])
-            rows.append(["its update", *(cell for each in updates for cell in (each, ""))])
+    tests = [read(f"{prefix}_{kind}_test") for kind in kinds]
+    scores = [score(test["mean_auc"], test["mean_auc_interval"]) for test in tests]
+    updates = [f"{test['update']:,}" for test in tests]
+    rows.append(["test AUC of the best", *(cell for each in scores for cell in (each, ""))])
+    rows.append(["its update", *(cell for each in updates for cell in (each, ""))])
     return table(["updates", *(text for kind in kinds for text in (f"{names[kind]}: validation AUC", "loss"))], rows)

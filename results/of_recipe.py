@@ -84,6 +84,21 @@ def slow() -> str:
     return table(["mel-initialised at 1/1000, less", *(f"{name}, {which}" for name, which in found)], rows)
 
 
+def long_tests() -> str:
+    """Test AUC after 200,000 updates of rendered scores, by seed."""
+    found = read("long_averaged_runs")
+    rows = []
+    for text, network in SLOW.items():
+        if network in found:
+            of_kinds = [found[network][which] for which in ("best", "last")]
+            less = [each["differences"].get("mel_256_256") for each in of_kinds]
+            aucs = [" ".join(f"{auc:.3f}" for auc in each["aucs"]) for each in of_kinds]
+            pairs = zip(aucs, [signed(*each) if each else "" for each in less], strict=True)
+            rows.append([text, *(cell for pair in pairs for cell in pair)])
+    heading = [text for kind in ("best on validation", "last") for text in (kind, "less spectrograms")]
+    return table(["256/256, 200,000 updates", *heading], rows)
+
+
 def quality() -> str:
     """After how many updates a plain run of real notes reaches what the averaged one has after 20,000, seed 1."""
     rows = []

@@ -24,10 +24,6 @@ def read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def stored(name: str) -> bool:
-    return (RESULTS / f"{name}.json").exists()
-
-
 def log(name: str) -> list[dict[str, Any]]:
     """A run's log, as `train.py` wrote it."""
     return [json.loads(line) for line in (RESULTS / f"{name}_log.jsonl").read_text().splitlines()]
