@@ -143,16 +143,26 @@ def test_failures_that_tell_more(start, how, status, words):
 
 @pytest.mark.parametrize("number", ALL)
 def test_the_first_signal_lets_main_clean_up(start, number):
-    process = start("""
+    main = """
         try:
             print("begun", flush=True)
             time.sleep(600)
         finally:
             print("cleaned up")
-    """)
+    """
+    process = start(main, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # these tests may run under `nohup`
     assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
     assert ended(process) == (130, "cleaned up\n", "script.py: stopped\n")
+
+
+def test_under_nohup_a_terminal_that_closes_stops_nothing(start):
+    main = "print('begun', flush=True); sys.stdin.readline(); print('went on')"
+    process = start(main, stdin=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGHUP)
+    printed, errors = process.communicate("\n")
+    assert (process.returncode, printed, errors) == (0, "went on\n", "")
 
 
 @pytest.mark.parametrize(
