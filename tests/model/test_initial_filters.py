@@ -3,6 +3,7 @@
 import librosa
 import numpy as np
 import pytest
+import scipy.linalg
 
 from theanoish.mel_scale import mel_filters
 from theanoish.model.initial_filters import mel_filters_in_time
@@ -37,6 +38,18 @@ def test_a_pool_is_the_best_approximation_of_its_band(pool_size):
         left = np.linalg.eigvalsh(matrix - pools[band].T @ pools[band] / pool_size)
         expected = np.sort(np.append(np.linalg.eigvalsh(matrix)[:-pool_size], np.zeros(pool_size)))
         np.testing.assert_allclose(left, expected, atol=1e-9 * np.abs(matrix).max())
+
+
+def test_signs_do_not_hang_on_the_solver(monkeypatch):
+    """An eigenvector is as good with the other sign, and solvers differ in which they give."""
+    expected, solve = mel_filters_in_time(32, 2, 64), scipy.linalg.eigh
+
+    def solve_with_other_signs(*arguments, **options):
+        values, vectors = solve(*arguments, **options)
+        return values, -vectors
+
+    monkeypatch.setattr(scipy.linalg, "eigh", solve_with_other_signs)
+    np.testing.assert_array_equal(mel_filters_in_time(32, 2, 64), expected)
 
 
 def test_pairs_are_a_wave_and_the_same_a_quarter_later():

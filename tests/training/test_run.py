@@ -309,10 +309,10 @@ def test_clips_that_are_all_alike_are_no_sign_of_death(tmp_path, dataset):
 
 
 def test_signs_of_death_are_no_smaller(tmp_path, dataset):
-    """One unit that is awake, or a clip that is heard at all, is a network that lives."""
+    """One unit that is awake, or a clip that is heard at all by one tag, is a network that lives."""
     run = start_run(tmp_path, SETTINGS, dataset, "jax")
     for silent, apart, dead in ((0.9999, 2e-7, False), (1, 2e-7, True), (0.9999, 5e-8, True)):
-        predicted = ClipPredictions(np.array([[0], [apart]], np.float32), {"hidden": silent}, all_alike=False)
+        predicted = ClipPredictions(np.array([[0, 0], [0, apart]], np.float32), {"hidden": silent}, all_alike=False)
         with pytest.raises(InputError) if dead else nullcontext():
             run._check_alive(predicted)
 
@@ -400,6 +400,16 @@ def test_initial_filters_are_stored_and_never_made_again(tmp_path, raw_dataset, 
     monkeypatch.setattr(training.Trainer, "initial_filters", None)  # cannot be called
     assert train(resume_run(stopped))
     assert_same_state(stopped, whole)
+
+
+def test_filters_are_learned_as_the_settings_say(raw_dataset, monkeypatch):
+    monkeypatch.setattr(training, "learn_filters", lambda *given: given)
+    network = {"frontend": "raw", "length": 256, "stride": 256, "strided_filters": 16, "nonlinearity": "log-square"}
+    learning = {"pooling": "l2", "pool_size": 2, "initial_filters": "k-means", "seed": 7}
+    trainer = training.Trainer(small_settings(**network, **learning), raw_dataset, "jax")
+    method, frames, *others = trainer.initial_filters()
+    assert (method, *others) == ("k-means", 16, 2, 7, "jax")
+    assert frames.shape[1] == 256 and len(frames) >= LEARNED_WITH[method]["frames"]
 
 
 def test_filters_of_a_checkpoint_that_a_run_starts_from_are_stored(tmp_path, raw_dataset):

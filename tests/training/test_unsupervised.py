@@ -138,6 +138,31 @@ def test_what_filters_are_learned_with():
     } == LEARNED_WITH
 
 
+def test_a_frame_is_silent_below_a_hundredth_of_the_mean_loudness():
+    levels = np.array([20, 150, 10_000, 14_000])  # whose root mean square is 8,603
+    frames = (levels[:, None] * [1, -1] + 5).astype(np.int16)  # an offset is no sound
+    np.testing.assert_allclose(unsupervised._audible(frames) * 32_768, levels[1:, None] * [1, -1])
+
+
+def test_a_small_step_of_independent_subspaces_is_the_projected_gradient(monkeypatch):
+    """By finite differences of its objective: what is left of the gradient among orthonormal bases."""
+    rate, generator = 1e-3, np.random.default_rng(0)
+    monkeypatch.setattr(unsupervised, "UPDATES", 1)
+    monkeypatch.setattr(unsupervised, "LEARNING_RATE", rate)
+    basis = np.linalg.qr(generator.standard_normal((4, 4)))[0]
+    frame = generator.standard_normal(4)
+
+    def objective(rows):
+        return np.sqrt(np.mean((rows @ frame).reshape(2, 2) ** 2, axis=1) + unsupervised.ROUNDING).sum()
+
+    nudges = 1e-6 * np.eye(16).reshape(4, 4, 4, 4)
+    gradient = [[(objective(basis + n) - objective(basis - n)) / 2e-6 for n in row] for row in nudges]
+    turn = np.array(gradient) @ basis.T
+    start, frames = basis.astype(np.float32), np.tile(frame, (10, 1)).astype(np.float32)
+    moved = unsupervised._descend(start, 2, frames, generator, "jax") - start
+    np.testing.assert_allclose(moved / rate, (turn.T - turn) @ basis, atol=2e-3)
+
+
 def test_silence_is_an_error():
     with pytest.raises(InputError, match="silent"):
         learn_filters("k-means", np.zeros((5000, LENGTH), np.int16), 16, 2, seed=1, backend="jax")
