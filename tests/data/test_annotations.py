@@ -42,6 +42,11 @@ def test_reads_what_the_tables_say(folder):
     assert table.titles[0] == "Título 1" and table.albums == ["album"] * 3
 
 
+def test_two_dots_in_a_name_lead_nowhere(folder):
+    replace_in(folder / "annotations_final.csv", b'"0/b-0-29.mp3"', b'"0/b..c-0-29.mp3"')
+    assert read_annotations(folder).paths[1] == "0/b..c-0-29.mp3"
+
+
 def test_split_is_that_of_the_folder(tmp_path):
     write_tables(tmp_path, [f"{folder}/x.mp3" for folder in "0123456789abcdef"], [[1]] * 16, ["tag"])
     assert read_annotations(tmp_path).splits.tolist() == ["train"] * 12 + ["validation"] + ["test"] * 3
@@ -80,6 +85,7 @@ def test_tags_by_falling_count_ties_by_column_and_those_that_occur_only():
         (b'"2"\t', b'"two"\t', "line 3: 'clip_id' is 'two'"),
         (b'"c/c-29-58', b'"0/b-0-29', "line 4: 'mp3_path' is '0/b-0-29.mp3', as in line 3"),
         (b'"no piano"', b'""', "line 1: column 2 has no name; remove it (an index, perhaps) or name it"),
+        (b'"2"\t', b'"' + b"9" * 19 + b'"\t', "line 3: 'clip_id'"),  # more than 64 bits
         (b'"2"\t', b'"' + b"9" * 5000 + b'"\t', "line 3: 'clip_id'"),
         (b'"c/c', b'"g/c', "line 4: 'mp3_path' is 'g/c-29-58.mp3'"),
         (b'"c/c', b'"c/../../c', "leaves its folder"),

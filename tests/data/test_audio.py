@@ -64,6 +64,11 @@ def test_floats_on_another_scale_are_told(tmp_path, scale, said):
     assert said in remark if said else not remark
 
 
+def test_samples_beyond_full_scale_below_zero_are_told(tmp_path):
+    _, remark = read_audio(write(tmp_path / "a.wav", -9 * abs(tone()), subtype="FLOAT"))
+    assert "4 times full scale" in remark
+
+
 def test_resampling_beyond_full_scale_clips(tmp_path):
     square = np.sign(tone(48_000))[:, 0]
     decoded = decode(write(tmp_path / "a.wav", square, 48_000, subtype="FLOAT"))
@@ -111,6 +116,10 @@ def test_truncated_mp3_gives_what_is_left_and_its_header_a_bound(tmp_path):
     assert len(whole) == 64_000 and 20_000 < len(half) < 44_000
     assert np.array_equal(half[:20_000], whole[:20_000])
     assert len(half) <= expected_length(tmp_path / "b.mp3")
+    # FFmpeg would give a few samples more, and others
+    (tmp_path / "b.mp3").write_bytes(content[: len(content) * 2 // 3])
+    as_libsndfile = soundfile.read(tmp_path / "b.mp3", dtype="float32")[0]
+    np.testing.assert_array_equal(decode(tmp_path / "b.mp3"), nearest_int16(as_libsndfile))
 
 
 def packets_of(stream, samples, kind="fltp"):
@@ -170,7 +179,10 @@ def test_lengths_of_wav_files_that_their_headers_misstate(tmp_path, promised, re
     assert np.array_equal(decoded, samples[:read]) and found == remark
 
 
-def test_damage_in_the_middle_is_left_out_and_told(tmp_path):
+@pytest.mark.parametrize("marked", [False, True])
+def test_damage_in_the_middle_is_left_out_and_told(tmp_path, monkeypatch, marked):
+    """Also where something in it looks like a mark of encryption: what is heard is not encrypted."""
+    monkeypatch.setattr("theanoish.data.audio.is_encrypted", lambda _: marked)
     content = bytearray(write(tmp_path / "a.mp3", tone(seconds=10)).read_bytes())
     middle = len(content) // 2
     content[middle : middle + 1500] = np.random.default_rng(0).bytes(1500)
@@ -197,6 +209,17 @@ def test_joined_files_of_other_rates_are_heard_at_their_own_speed(tmp_path, firs
         assert spectrum.argmax() * 16_000 / len(part) == pytest.approx(440, abs=1)
 
 
+def test_a_short_joined_part_does_not_pass_for_more_of_the_first(tmp_path):
+    """Of which libsndfile makes 90 s."""
+    for rate, seconds in ((22_050, 60), (44_100, 2)):
+        wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(seconds * rate) / rate)
+        options = {"write_xing": "0", "id3v2_version": "0"}
+        encoded(tmp_path / str(rate), wave, rate, "mp3", codec="libmp3lame", options=options)
+    (tmp_path / "joined.mp3").write_bytes((tmp_path / "22050").read_bytes() + (tmp_path / "44100").read_bytes())
+    samples, remark = read_audio(tmp_path / "joined.mp3")
+    assert len(samples) == pytest.approx(62 * 16_000, rel=0.01) and "sample rate or channels change" in remark
+
+
 @pytest.mark.parametrize("rate", [1, 999, 67_124_864, 15_999_989])
 def test_impossible_sample_rates_are_refused_at_once(tmp_path, rate):
     with pytest.raises(AudioError, match=f"its header says {rate} Hz"):
@@ -208,6 +231,8 @@ def test_what_unpacks_to_far_more_than_music_is_refused(tmp_path, monkeypatch):
     path = write(tmp_path / "a.flac", np.zeros(40_000_000, np.int16))
     with pytest.raises(AudioError, match="unpacks to more than"):
         decode(path)
+    slower = write(tmp_path / "b.flac", np.zeros(2_600_000, np.int16), 48_000)  # 54 s
+    assert len(decode(slower)) == pytest.approx(2_600_000 / 3, abs=1)
     assert expected_length(path) <= 64 * path.stat().st_size
 
 

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import json
 import os
@@ -21,7 +22,7 @@ from theanoish.data import build as builds
 from theanoish.data.build import BuildSettings, BuildStopped, build
 from theanoish.data.dataset import Dataset
 from theanoish.data.mel import log_mel
-from theanoish.data.storage import STRUCTURE_BYTES, reserve
+from theanoish.data.storage import STRUCTURE_BYTES, Arrays, reserve
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.machine import versions_in_use
@@ -485,3 +486,19 @@ def test_room_is_taken_on_disks_that_reserve_none(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"before")
     reserve(tmp_path / "a", 9)
     assert (tmp_path / "a").read_bytes() == b"before" + bytes(9)
+
+
+def test_a_disk_that_fills_up_is_told_before_hdf5_meets_it(tmp_path, monkeypatch):
+    """HDF5 would crash. What was taken of the disk until then is given back."""
+
+    def take_a_part(descriptor, begin, size):
+        os.pwrite(descriptor, bytes(size // 2), begin)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", take_a_part)
+    (tmp_path / "a").write_bytes(b"before")
+    with pytest.raises(OSError, match="No space"):
+        reserve(tmp_path / "a", 9)
+    assert (tmp_path / "a").read_bytes() == b"before"
+    with pytest.raises(OSError, match="No space"):
+        Arrays(tmp_path / "b", [RAW], 0, 48_000)

@@ -203,6 +203,10 @@ def compact(file):
     h5py.h5d.create(file["raw"].id, b"values", h5py.h5t.py_create(np.dtype(np.int16)), space, properties)
 
 
+def shorter_than_a_window(file):
+    file["clips/samples"][3] = file["raw/count"][3] = 47_999
+
+
 def chunked(file):
     values = file["raw/values"][:]
     del file["raw/values"]
@@ -218,6 +222,7 @@ def chunked(file):
         (put("raw/start", np.zeros(3, np.int64)), "build"),
         (put("raw/start", np.full(24, -1)), "build"),
         (put("raw/count", np.full(24, 47_999)), "build"),
+        (shorter_than_a_window, "shorter than a window"),
         (remove("raw/count"), "build"),
         (put("raw", np.zeros(5, np.int16)), "build"),
         (chunked, "contiguous"),
@@ -276,6 +281,10 @@ def test_a_data_set_replaced_while_it_is_in_use_is_refused(damaged, tmp_path):
     path = damaged(representations=["raw"])
     dataset = Dataset(path)
     os.replace(write_small_data(tmp_path / "other.h5", representations=["raw"]), path)
+    with pytest.raises(InputError, match=r"d\.h5: was replaced"):
+        dataset.windows(RAW, np.arange(3))
+    dataset = Dataset(path)
+    os.utime(path)  # written to in place
     with pytest.raises(InputError, match=r"d\.h5: was replaced"):
         dataset.windows(RAW, np.arange(3))
 
