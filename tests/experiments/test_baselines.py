@@ -14,6 +14,7 @@ from theanoish.errors import InputError
 from theanoish.experiments import baselines
 from theanoish.experiments.baselines import (
     _loudness_of,
+    _predict,
     _shortcuts,
     _warnings,
     baselines_text,
@@ -122,6 +123,14 @@ def test_data_that_cannot_be_used(tmp_path):
         file["clips/split"][:] = ["test"] * CLIPS
     with pytest.raises(InputError, match="no clip in split 'train'"):
         measure_baselines(path)
+
+
+def test_what_a_clip_is_predicted_does_not_hang_on_the_other_test_clips():
+    generator = np.random.default_rng(0)
+    train, test = generator.standard_normal((40, 3)), 5 + 9 * generator.standard_normal((20, 3))
+    labels = generator.integers(0, 2, (40, 2), dtype=np.uint8)
+    together = _predict(train, labels, test, 1.0)
+    np.testing.assert_allclose(np.concatenate([_predict(train, labels, test[[i]], 1.0) for i in range(20)]), together)
 
 
 def test_a_warning_needs_a_notable_auc_that_is_no_chance():

@@ -56,6 +56,17 @@ def test_raw_windows_and_the_units_that_the_output_layer_sees(song):
     np.testing.assert_allclose(taggram.units, units.mean(axis=0), rtol=1e-4)
 
 
+def test_the_digest_is_another_for_other_settings_and_for_any_other_parameter():
+    tagger, values = tagger_of(MEL)
+    digests = {tagger.digest, tagger_of(Settings(frontend="mel", length=1024, stride=512, seed=2))[0].digest}
+    for name in values:
+        other, _ = tagger_of(MEL)
+        other.network.set_values(values | {name: values[name] + np.float32(1)})
+        digests.add(other.digest)
+    assert len(digests) == 2 + len(values)
+    assert tagger_of(MEL)[0].digest in digests
+
+
 def test_spectrogram_windows_begin_with_the_last_frame_before_them(song):
     import librosa
 
