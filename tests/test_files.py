@@ -2,11 +2,13 @@
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,6 +20,7 @@ from theanoish.files import (
     lock,
     locked,
     read_json,
+    require_space,
     write_json,
     write_text,
     written_whole,
@@ -136,6 +139,25 @@ def test_what_killed_processes_left_is_removed(tmp_path):
         (tmp_path / name).touch()
     write_text(tmp_path / "a", "words")
     assert names(tmp_path) == sorted(["a", "a.partial", f"a.{os.getppid()}.partial", f"ab.{ended.pid}.partial"])
+    (tmp_path / f"[a].{ended.pid}.partial").touch()
+    write_text(tmp_path / "[a]", "words")
+    assert f"[a].{ended.pid}.partial" not in names(tmp_path)
+
+
+def test_what_a_process_of_someone_else_writes_stays(tmp_path, monkeypatch):
+    (tmp_path / "a.1.partial").touch()
+    monkeypatch.setattr(os, "kill", Mock(side_effect=PermissionError))
+    write_text(tmp_path / "a", "words")
+    assert names(tmp_path) == ["a", "a.1.partial"]
+
+
+def test_disks_that_do_not_say_their_size_have_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: (0, 0, 0))
+    require_space(tmp_path, 10**9, "data set")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: (2 * 10**9, 1, 10**9))
+    require_space(tmp_path, 10**9, "data set")
+    with pytest.raises(InputError, match=r"1\.00 GB are needed for the data set but 1\.00 GB are free"):
+        require_space(tmp_path, 10**9 + 1, "data set")
 
 
 def test_one_process_holds_a_lock(tmp_path):

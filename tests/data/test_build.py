@@ -22,7 +22,7 @@ from theanoish.data import build as builds
 from theanoish.data.build import BuildSettings, BuildStopped, build
 from theanoish.data.dataset import Dataset
 from theanoish.data.mel import log_mel
-from theanoish.data.storage import STRUCTURE_BYTES, Arrays, reserve
+from theanoish.data.storage import STRUCTURE_BYTES, reserve
 from theanoish.errors import InputError
 from theanoish.interrupt import StopRequest
 from theanoish.machine import versions_in_use
@@ -145,6 +145,9 @@ def test_the_options_of_a_build_are_kept(settings, tmp_path):
     (tmp_path / "my tags.csv").touch()
     with pytest.raises(InputError, match="is the table of labels"):
         builds.check_output(replace(songs, output=tmp_path / "my tags.csv", overwrite=True))
+    (tmp_path / "link").symlink_to("my tags.csv")
+    with pytest.raises(InputError, match="is the table of labels"):
+        builds.check_output(replace(songs, output=tmp_path / "link", overwrite=True))
 
 
 def test_tagged_keeps_only_clips_with_a_kept_tag(settings, make_source):
@@ -488,7 +491,7 @@ def test_room_is_taken_on_disks_that_reserve_none(tmp_path, monkeypatch):
     assert (tmp_path / "a").read_bytes() == b"before" + bytes(9)
 
 
-def test_a_disk_that_fills_up_is_told_before_hdf5_meets_it(tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_is_told_before_hdf5_meets_it(settings, tmp_path, monkeypatch):
     """HDF5 would crash. What was taken of the disk until then is given back."""
 
     def take_a_part(descriptor, begin, size):
@@ -500,5 +503,6 @@ def test_a_disk_that_fills_up_is_told_before_hdf5_meets_it(tmp_path, monkeypatch
     with pytest.raises(OSError, match="No space"):
         reserve(tmp_path / "a", 9)
     assert (tmp_path / "a").read_bytes() == b"before"
-    with pytest.raises(OSError, match="No space"):
-        Arrays(tmp_path / "b", [RAW], 0, 48_000)
+    before = sorted(tmp_path.iterdir())
+    refused(r"out\.h5: cannot be written \(.*No space", settings)
+    assert sorted(tmp_path.iterdir()) == before

@@ -102,6 +102,8 @@ def test_missing_parts_are_named(tmp_path: Path) -> None:
     refused(r"mp3\.zip\.001: no such file", tmp_path)
     write_parts(tmp_path, {"clips/a.mp3": b"elsewhere"}, 1)
     refused("holds no folders 0 to f", tmp_path)
+    (tmp_path / "mp3.zip.001").write_bytes(b"PK")  # shorter than any archive's end
+    refused("damaged or incomplete", tmp_path)
     write_parts(tmp_path, CLIPS)
     (tmp_path / "mp3.zip.003").rename(tmp_path / "last")
     refused("damaged or incomplete", tmp_path)

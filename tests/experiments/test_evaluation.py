@@ -114,8 +114,8 @@ def test_the_last_averaged_parameters_are_those_of_the_state(saved, tmp_path):
     common = {name: values[name] for name in values if name not in ("validation_auc", "artists")}
     state = common | {"update": 2000, "parameters": moved, "memory": means, "losses": {"sum": 0.0, "count": 0}}
     checkpoint.save(tmp_path / "state.pkl", checkpoint.STATE, state)
-    last, best = (evaluate(path, None, "test", "jax")[0] for path in (tmp_path / "state.pkl", saved))
-    assert last == best | {"update": 2000}
+    last, best = (evaluate(path, None, "validation", "jax")[0] for path in (tmp_path / "state.pkl", saved))
+    assert last == best | {"update": 2000} and last["artist_filtered_clips"] == 3  # of six
 
 
 def test_tables_of_the_file_under_test(saved, data, evaluated, tmp_path):
@@ -212,6 +212,7 @@ def test_predictions_come_back(evaluated, expected, tmp_path):
         {"artists": np.array([{}] * 6)},  # a pickle
         {"labels": np.zeros((6, 2), np.uint8)},
         {"labels": np.zeros((6, 3))},
+        {"labels": np.full((6, 3), 2, np.uint8)},
         {"probabilities": np.full((6, 3), np.nan, np.float32)},
         None,
     ],
