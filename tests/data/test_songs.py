@@ -69,7 +69,7 @@ def test_tables_of_many_forms_say_the_same(folder, text, encoding):
         ("FILE;Loud;Rock\na.mp3;1.0;yes\nb.wav;no;0.0\nc.flac;x;\n", "utf-16", "UTF-16"),
         ("sep=;\nfile;loud;rock\na.mp3;1,0;WAHR\nb.wav;0,00;FALSCH\nBjörk/c.flac;1,00;n\n", "utf-8-sig", ""),
         ("file,loud,rock\nsongs/a.mp3,✓,on\n./b.wav,,NA\n{}/../link/Björk/c.flac,t,f\n", "utf-8", ""),
-        ("file,loud,rock\nfile://{}/a.mp3,1.00,y\nb.wav,nan,-\nfile://{}/Bj%C3%B6rk/c.flac,oui,non\n", "utf-8", ""),
+        ("file,loud,rock\nfile://{}/a%2Emp3,1.00,y\nb.wav,nan,-\nfile://{}/Bj%C3%B6rk/c.flac,oui,non\n", "utf-8", ""),
         ('Filename,Genre\na.mp3,"loud,rock"\nb.wav,\nBjörk/c.flac,"rock,loud"\n', "cp1252", "Windows-1252"),
     ],
 )

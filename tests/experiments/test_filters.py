@@ -83,10 +83,17 @@ def test_tones_are_frequency_selective_and_noise_is_not(length):
     assert (peak_energy(noisy) > least).mean() > 0.99
 
 
+def test_of_two_tones_the_stronger_has_its_share_of_the_energy():
+    alone, both = peak_energy(tones([500])), peak_energy(2 * tones([500]) + tones([3000]))
+    assert 0.93 < alone < 1 and both / alone == pytest.approx(4 / 5, abs=0.01)
+
+
 def test_a_peak_is_at_zero_up_to_one_period_in_a_filter():
     time = np.arange(512) / 512
     waves = np.cos(2 * np.pi * np.array([0, 0.3, 1.2, 2])[:, None] * time)
     assert is_at_zero(np.concatenate([waves, 0 * waves[:1]])).tolist() == [True, True, False, False, True]
+    below = np.sin(2 * np.pi * 0.8 * time)[None]
+    assert dominant_frequencies(below) > 10 and is_at_zero(below)
 
 
 def test_coloured_noise_has_the_covariance_of_its_spectrum(decibels):
@@ -149,6 +156,10 @@ def test_mean_spectrum_is_that_of_the_training_split_alone(tmp_path):
         start = file["raw/start"][SPLITS.index("validation")]
         file["raw/values"][start:] = noise(1, len(file["raw/values"]) - start)[0] * 10_000
     np.testing.assert_array_equal(mean_spectrum(Dataset(path), Settings()), measured)
+    with h5py.File(path, "r+") as file:
+        file["raw/values"][:] = 8000
+    offset = mean_spectrum(Dataset(path), Settings())  # which counts: a filter may answer to it
+    assert offset[0] == 0 and (offset[3:] < -60).all()
 
 
 def test_low_pass_is_that_of_the_filter_as_the_network_uses_it():
