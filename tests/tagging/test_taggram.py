@@ -68,3 +68,7 @@ def test_ticks_are_few_and_within(seconds):
     ticks = tick_seconds(seconds, 6)
     assert ticks[0] == 0 and ticks[-1] <= seconds
     assert (1 if seconds < 2 else 2) <= len(ticks) <= 7
+
+
+def test_as_many_ticks_as_there_may_be():
+    assert tick_seconds(60, 6) == [0, 10, 20, 30, 40, 50, 60]
