@@ -69,8 +69,12 @@ def shown(scores: dict[str, Any]) -> str:
 def _beside_spectrograms(network: dict[str, Any] | None) -> list[str]:
     if network is None:
         return ["", ""]
-    less = network["last"]["differences"].get("mel_256_256")
-    return [shown(network["last"]), signed(*less) if less else ""]
+    return [shown(network["last"]), _less_spectrograms(network["last"])]
+
+
+def _less_spectrograms(scores: dict[str, Any]) -> str:
+    less = scores["differences"].get("mel_256_256")
+    return signed(*less) if less else ""
 
 
 def slow() -> str:
@@ -90,11 +94,11 @@ def long_tests() -> str:
     rows = []
     for text, network in SLOW.items():
         if network in found:
-            of_kinds = [found[network][which] for which in ("best", "last")]
-            less = [each["differences"].get("mel_256_256") for each in of_kinds]
-            aucs = [" ".join(f"{auc:.3f}" for auc in each["aucs"]) for each in of_kinds]
-            pairs = zip(aucs, [signed(*each) if each else "" for each in less], strict=True)
-            rows.append([text, *(cell for pair in pairs for cell in pair)])
+            row = [text]
+            for which in ("best", "last"):
+                scores = found[network][which]
+                row += [" ".join(f"{auc:.3f}" for auc in scores["aucs"]), _less_spectrograms(scores)]
+            rows.append(row)
     heading = [text for kind in ("best on validation", "last") for text in (kind, "less spectrograms")]
     return table(["256/256, 200,000 updates", *heading], rows)
 
