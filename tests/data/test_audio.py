@@ -182,7 +182,8 @@ def test_lengths_of_wav_files_that_their_headers_misstate(tmp_path, promised, re
 @pytest.mark.parametrize("marked", [False, True])
 def test_damage_in_the_middle_is_left_out_and_told(tmp_path, monkeypatch, marked):
     """Also where something in it looks like a mark of encryption: what is heard is not encrypted."""
-    monkeypatch.setattr("theanoish.data.audio.is_encrypted", lambda _: marked)
+    if marked:
+        monkeypatch.setattr("theanoish.data.audio.is_encrypted", lambda _: True)
     content = bytearray(write(tmp_path / "a.mp3", tone(seconds=10)).read_bytes())
     middle = len(content) // 2
     content[middle : middle + 1500] = np.random.default_rng(0).bytes(1500)
@@ -192,16 +193,22 @@ def test_damage_in_the_middle_is_left_out_and_told(tmp_path, monkeypatch, marked
     assert remark.startswith("damaged in ") and remark.endswith(f"holds {len(decoded)} samples")
 
 
+def joined(folder, parts, header):
+    """An MP3 of 440 Hz, of parts that each have a rate and seconds."""
+    content = b""
+    for rate, seconds in parts:
+        wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(seconds * rate) / rate)
+        options = {"write_xing": str(header), "id3v2_version": "0"}
+        content += encoded(folder / "part", wave, rate, "mp3", codec="libmp3lame", options=options).read_bytes()
+    (folder / "joined.mp3").write_bytes(content)
+    return folder / "joined.mp3"
+
+
 @pytest.mark.parametrize("header", [0, 1])
 @pytest.mark.parametrize(("first", "second"), [(44_100, 22_050), (22_050, 44_100)])
 def test_joined_files_of_other_rates_are_heard_at_their_own_speed(tmp_path, first, second, header):
     """440 Hz for 6 s, twice; libsndfile plays the second part at the first one's rate, or stops before it."""
-    for rate in (first, second):
-        wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(6 * rate) / rate)
-        options = {"write_xing": str(header), "id3v2_version": "0"}
-        encoded(tmp_path / str(rate), wave, rate, "mp3", codec="libmp3lame", options=options)
-    (tmp_path / "joined.mp3").write_bytes(b"".join((tmp_path / str(rate)).read_bytes() for rate in (first, second)))
-    samples, remark = read_audio(tmp_path / "joined.mp3")
+    samples, remark = read_audio(joined(tmp_path, [(first, 6), (second, 6)], header))
     assert len(samples) == pytest.approx(12 * 16_000, rel=0.02)
     assert "its sample rate or channels change" in remark
     for part in (samples[16_000:64_000], samples[-64_000:-16_000]):
@@ -211,12 +218,7 @@ def test_joined_files_of_other_rates_are_heard_at_their_own_speed(tmp_path, firs
 
 def test_a_short_joined_part_does_not_pass_for_more_of_the_first(tmp_path):
     """Of which libsndfile makes 90 s."""
-    for rate, seconds in ((22_050, 60), (44_100, 2)):
-        wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(seconds * rate) / rate)
-        options = {"write_xing": "0", "id3v2_version": "0"}
-        encoded(tmp_path / str(rate), wave, rate, "mp3", codec="libmp3lame", options=options)
-    (tmp_path / "joined.mp3").write_bytes((tmp_path / "22050").read_bytes() + (tmp_path / "44100").read_bytes())
-    samples, remark = read_audio(tmp_path / "joined.mp3")
+    samples, remark = read_audio(joined(tmp_path, [(22_050, 60), (44_100, 2)], header=0))
     assert len(samples) == pytest.approx(62 * 16_000, rel=0.01) and "sample rate or channels change" in remark
 
 

@@ -70,32 +70,33 @@ def test_short_songs_are_followed_by_silence(tmp_path):
         read_song(tmp_path / "none.wav", RAW)
 
 
+def encoded(path, codec, of_file, of_sound):
+    """A song whose file and stream have such tags."""
+    plain = write_song(path.with_name("plain.wav"), 4, rate=48_000)
+    with av.open(str(plain)) as source, av.open(str(path), "w") as output:
+        output.metadata.update(of_file)
+        stream = output.add_stream(codec, rate=48_000)
+        stream.metadata.update(of_sound)
+        for frame in [*source.decode(audio=0), None]:
+            output.mux(stream.encode(frame))
+    return path
+
+
 @pytest.mark.parametrize(
     ("name", "codec"),
     [("a.mp3", "libmp3lame"), ("a.flac", "flac"), ("a.ogg", "libopus"), ("a.m4a", "aac"), ("a.wav", "pcm_s16le")],
 )
 def test_title_and_artist_are_those_of_the_file_itself(tmp_path, name, codec):
-    plain = write_song(tmp_path / "plain.wav", 4, rate=48_000)
-    with av.open(str(plain)) as source, av.open(str(tmp_path / name), "w") as output:
-        output.metadata.update({"title": "Jóga\n\x1b[31m <i>", "artist": "Björk" * 50})
-        stream = output.add_stream(codec, rate=48_000)
-        for frame in [*source.decode(audio=0), None]:
-            output.mux(stream.encode(frame))
-    song = read_song(tmp_path / name, RAW)
+    tags = {"title": "Jóga\n\x1b[31m <i>", "artist": "Björk" * 50}
+    song = read_song(encoded(tmp_path / name, codec, tags, {}), RAW)
     assert (song.title, song.artist) == ("Jóga [31m <i>", "Björk" * 40)
 
 
 def test_a_files_own_title_counts_before_that_of_its_sound(tmp_path):
     """Which is heard of where there is no other, as in Ogg."""
     for name, titles in (("a.mka", {"title": "whole"}), ("b.mka", {})):
-        with av.open(str(tmp_path / name), "w") as output:
-            stream = output.add_stream("pcm_s16le", rate=16_000, layout="mono")
-            stream.metadata["title"] = "sound"
-            output.metadata.update(titles)
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 64_000), np.int16), "s16", "mono")
-            frame.sample_rate = 16_000
-            output.mux([*stream.encode(frame), *stream.encode(None)])
-        assert read_song(tmp_path / name, RAW).title == titles.get("title", "sound")
+        song = read_song(encoded(tmp_path / name, "pcm_s16le", titles, {"title": "sound"}), RAW)
+        assert song.title == titles.get("title", "sound")
 
 
 def test_titles_of_another_encoding(tmp_path):

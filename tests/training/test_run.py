@@ -379,12 +379,14 @@ def raw_dataset(tmp_path_factory):
     return Dataset(write_small_data(tmp_path_factory.mktemp("data") / "raw.h5", representations=["raw"]))
 
 
+IN_POOLS = {"frontend": "raw", "length": 256, "stride": 256, "strided_filters": 16}
+IN_POOLS |= {"nonlinearity": "log-square", "pooling": "l2", "pool_size": 2}
+
+
 @pytest.mark.parametrize("method", ["mel", "k-means"])  # computed, and learned
 def test_initial_filters_are_stored_and_never_made_again(tmp_path, raw_dataset, method, monkeypatch):
     monkeypatch.setattr("theanoish.model.initial_filters._GRID", 1024)
-    network = {"frontend": "raw", "length": 256, "stride": 256, "strided_filters": 16, "nonlinearity": "log-square"}
-    learning = {"pooling": "l2", "pool_size": 2, "initial_filters": method, "updates": 10, "validation_interval": 5}
-    settings = small_settings(**network, **learning)
+    settings = small_settings(**IN_POOLS, initial_filters=method, updates=10, validation_interval=5)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run = start_run(whole, settings, raw_dataset, "jax")
     started, stored = run.network.values(), np.load(whole / "initial_filters.npy")
@@ -404,9 +406,8 @@ def test_initial_filters_are_stored_and_never_made_again(tmp_path, raw_dataset, 
 
 def test_filters_are_learned_as_the_settings_say(raw_dataset, monkeypatch):
     monkeypatch.setattr(training, "learn_filters", lambda *given: given)
-    network = {"frontend": "raw", "length": 256, "stride": 256, "strided_filters": 16, "nonlinearity": "log-square"}
-    learning = {"pooling": "l2", "pool_size": 2, "initial_filters": "k-means", "seed": 7}
-    trainer = training.Trainer(small_settings(**network, **learning), raw_dataset, "jax")
+    settings = small_settings(**IN_POOLS, initial_filters="k-means", seed=7)
+    trainer = training.Trainer(settings, raw_dataset, "jax")
     method, frames, *others = trainer.initial_filters()
     assert (method, *others) == ("k-means", 16, 2, 7, "jax")
     assert frames.shape[1] == 256 and len(frames) >= LEARNED_WITH[method]["frames"]
